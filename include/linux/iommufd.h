@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * In-kernel API of iommufd: how a driver that owns a device gives userspace
+ * I/O page tables for it.
+ *
+ * The life of a device here is a ladder, and each step has its way back:
+ *
+ *	iommufd_ctx_from_fd()			iommufd_ctx_put()
+ *	iommufd_device_bind()			iommufd_device_unbind()
+ *	iommufd_device_attach()			iommufd_device_detach()
+ *	  iommufd_device_replace()		  (stays attached)
+ *
+ * The caller serialises the calls on one &struct iommufd_device, and lets no
+ * DMA run before attach has returned or after detach was called.
+ *
+ * All functions sleep. "Returns 0 or a negative errno" is not repeated below.
+ */
+#ifndef __LINUX_IOMMUFD_H
+#define __LINUX_IOMMUFD_H
+
+#include <linux/err.h>
+#include <linux/types.h>
+
+struct device;
+struct file;
+struct iommu_group;
+struct iommufd_ctx;
+struct iommufd_device;
+
+/**
+ * iommufd_ctx_from_file - the context behind an open /dev/iommu
+ * @file: any file
+ *
+ * Return: the context with a reference taken, to be given back by
+ * iommufd_ctx_put(), or ERR_PTR(-EBADFD) when @file is no iommufd.
+ */
+struct iommufd_ctx *iommufd_ctx_from_file(struct file *file);
+
+/**
+ * iommufd_ctx_from_fd - the context behind a file descriptor of the caller
+ * @fd: descriptor in the current process
+ *
+ * Return: as iommufd_ctx_from_file(), and ERR_PTR(-EBADF) when @fd is not
+ * open.
+ */
+struct iommufd_ctx *iommufd_ctx_from_fd(int fd);
+
+/**
+ * iommufd_ctx_get - take one more reference
+ * @ictx: context to which the caller has a reference already
+ */
+void iommufd_ctx_get(struct iommufd_ctx *ictx);
+
+/**
+ * iommufd_ctx_put - give a reference back
+ * @ictx: context
+ *
+ * A context lives as long as its file, and each reference keeps that file:
+ * userspace may close the descriptor first.
+ */
+void iommufd_ctx_put(struct iommufd_ctx *ictx);
+
+/**
+ * iommufd_ctx_has_group - does this context own the DMA of a group?
+ * @ictx: context
+ * @group: IOMMU group
+ *
+ * True while a device of @group is bound to @ictx. The answer holds for as
+ * long as the caller keeps devices of the group from being bound and unbound.
+ */
+bool iommufd_ctx_has_group(struct iommufd_ctx *ictx, struct iommu_group *group);
+
+/**
+ * iommufd_device_bind - hand a device over to a context
+ * @ictx: context
+ * @dev: physical device whose driver calls; it must be in an IOMMU group
+ * @id: set to the object ID that userspace uses for the device
+ *
+ * The first device of an IOMMU group claims the group's DMA for the context:
+ * from then on none of its devices reaches memory until it is attached. The
+ * context is kept alive until iommufd_device_unbind().
+ *
+ * Return: the device, or ERR_PTR() of
+ * -ENODEV when @dev has no IOMMU;
+ * -EPERM when the group belongs to another context or to another user of the
+ *  IOMMU layer, or when its interrupts are not isolated and the module
+ *  parameter allow_unsafe_interrupts is off, or the device may not be given
+ *  to userspace (firmware does DMA with it);
+ * -EBUSY when a device of the group is run by a kernel driver;
+ * -EEXIST when this device is bound already;
+ * -ENOMEM.
+ */
+struct iommufd_device *iommufd_device_bind(struct iommufd_ctx *ictx,
+					   struct device *dev, u32 *id);
+
+/**
+ * iommufd_device_unbind - take a device back
+ * @idev: bound device that is not attached; gone on return
+ *
+ * The last device of a group gives the group's DMA back to the kernel. Never
+ * fails and waits for nothing that userspace controls.
+ */
+void iommufd_device_unbind(struct iommufd_device *idev);
+
+/**
+ * iommufd_device_attach - let a device translate through a page table
+ * @idev: bound device, not attached
+ * @pt_id: in: ID of an IOAS or of a HWPT. Out: ID of the HWPT in use
+ *
+ * For an IOAS a compatible HWPT that it has already is shared, or else one is
+ * made for it and goes away with its last device. When another device of the
+ * IOMMU group is attached, @pt_id must lead to the same table.
+ *
+ * Return: 0, or
+ * -EBUSY when the device is attached already;
+ * -ENOENT when @pt_id names nothing;
+ * -EINVAL when it names an object that is neither IOAS nor HWPT, a HWPT of
+ *  another kind of IOMMU, or not the table the group is on;
+ * -EADDRINUSE when a mapping or an allowed range of the IOAS lies where the
+ *  device cannot translate, or is not aligned to its page size;
+ * -EFAULT, -EPERM, -ENOMEM when the memory mapped in the IOAS cannot be
+ *  pinned: not there, not to be written, over the limit;
+ * -EINTR when the caller was killed meanwhile.
+ * The device is as before then, and nothing was made.
+ */
+int iommufd_device_attach(struct iommufd_device *idev, u32 *pt_id);
+
+/**
+ * iommufd_device_replace - move an attached device to another page table
+ * @idev: attached device
+ * @pt_id: as for iommufd_device_attach()
+ *
+ * All devices of the IOMMU group move, or none. The new table is complete
+ * before the first device sees it. 6.1's IOMMU drivers drop the old table
+ * before they set the new one: DMA meanwhile is aborted, never misdirected.
+ *
+ * Return: as iommufd_device_attach(), but -EINVAL when the device is not
+ * attached. On error the group is on its old table, or, when the IOMMU driver
+ * could not even go back, blocked.
+ */
+int iommufd_device_replace(struct iommufd_device *idev, u32 *pt_id);
+
+/**
+ * iommufd_device_detach - end translation for a device
+ * @idev: attached device
+ *
+ * When the last device of an IOMMU group is detached the group's DMA is
+ * blocked. Never fails.
+ */
+void iommufd_device_detach(struct iommufd_device *idev);
+
+/**
+ * iommufd_device_to_ictx - the context that a device is bound to
+ * @idev: bound device
+ *
+ * Return: the context, without a reference of its own.
+ */
+struct iommufd_ctx *iommufd_device_to_ictx(struct iommufd_device *idev);
+
+/**
+ * iommufd_device_to_id - the object ID that bind gave out
+ * @idev: bound device
+ */
+u32 iommufd_device_to_id(struct iommufd_device *idev);
+
+#endif /* __LINUX_IOMMUFD_H */
