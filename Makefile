@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# Thin: every part builds itself, this file only calls the parts.
+#
+#   make modules              iommufd.ko and vfio.ko for KDIR's kernel
+#        tools examples       the vfio-cdev tool, the example drivers
+#        test-host            pure-logic code in userspace, under sanitizers
+#        test-vm              every line of tests/vm/ring2 in a virtual machine
+#        lint                 see tests/lint/run
+#        install uninstall    modules to updates/, tool to PREFIX/bin
+#
+# Everything lands in build/, nothing beside the sources:
+#
+#   build/<release>/            drivers/ and include/ mirrored as links, objects
+#   build/<release>/modules/    the two modules, ready to load
+#   build/<release>-test/       the same with TEST=1 (mock device; never install)
+#   build/tools/ build/examples/ build/tests/host/ build/tests/kselftest/
+#
+# Variables: KDIR (kernel headers), TEST=1, C=1|2 (sparse), PREFIX, DESTDIR,
+# INSTALL_REL (install for this kernel; default the running one).
+#
+# What the parts can rely on:
+#   drivers/*/Kbuild   TOP is the mirror; put $(TOP)/include and
+#                      $(TOP)/include/uapi in front of the kernel's own with
+#                      NOSTDINC_FLAGS. CONFIG_IOMMUFD_TEST=1 in test builds.
+#   drivers/vfio/crc/stamp KDIR vfio.ko
+#                      runs on the finished module, if it exists.
+#   {tools/vfio-cdev,examples,tests/host,tests/kselftest}/Makefile
+#                      get O=<absolute directory>, made beforehand.
+
+MAKEFLAGS += --no-print-directory
+
+running := $(shell uname -r)
+# A release like 6.1.0-56-amd64, not the -rt- or -cloud- flavour
+newest = $(lastword $(shell ls -d /usr/src/linux-headers-6.1.*-amd64 2>/dev/null | \
+	grep -E '/linux-headers-6\.1\.[0-9]+-[0-9]+-amd64$$' | sort -V))
+KDIR ?= $(if $(filter 6.1.%,$(running)),$(wildcard /lib/modules/$(running)/build))
+ifeq ($(strip $(KDIR)),)
+override KDIR := $(newest)
+endif
+# (Debian's include/config/kernel.release lacks the ABI number)
+KREL := $(shell sed -n 's/.*UTS_RELEASE "\(.*\)".*/\1/p' \
+	$(KDIR)/include/generated/utsrelease.h 2>/dev/null)
+
+top := $(CURDIR)/build
+build = $(top)/$(KREL)$(if $(filter 1,$(TEST)),-test)
+PREFIX ?= /usr/local
+INSTALL_REL ?= $(running)
+updates = $(DESTDIR)/lib/modules/$(INSTALL_REL)/updates
+
+all: modules tools examples
+
+kdir:
+	@test -n "$(KREL)" || { \
+		echo "no kernel headers in '$(KDIR)': apt-get install linux-headers-amd64, or say KDIR=" >&2; \
+		exit 1; }
+
+# kbuild writes next to what it reads, so it reads through links
+mirror: kdir
+	@mkdir -p $(build)/modules
+	@cp -rsf $(CURDIR)/drivers $(CURDIR)/include $(build)/
+	@find $(build)/drivers $(build)/include -xtype l -delete
+
+modules: mirror
+	@flock $(build)/.lock $(MAKE) -C $(KDIR) M=$(build)/drivers TOP=$(build) W=1 $(if $(C),C=$(C)) \
+		$(if $(filter 1,$(TEST)),CONFIG_IOMMUFD_TEST=1) modules
+	@for ko in iommufd vfio; do \
+		cp $(build)/drivers/$$ko/$$ko.ko $(build)/modules/$$ko.ko.new || exit 1; done
+	@if [ -x $(build)/drivers/vfio/crc/stamp ]; then \
+		$(build)/drivers/vfio/crc/stamp $(KDIR) $(build)/modules/vfio.ko.new; fi
+	@for ko in iommufd vfio; do \
+		cmp -s $(build)/modules/$$ko.ko.new $(build)/modules/$$ko.ko && \
+			rm $(build)/modules/$$ko.ko.new || \
+			mv $(build)/modules/$$ko.ko.new $(build)/modules/$$ko.ko || exit 1; done
+
+# Always a full pass: sparse sees only what gets compiled
+sparse: mirror
+	@rm -rf $(build)-sparse && mkdir -p $(build)-sparse
+	@cp -rsf $(CURDIR)/drivers $(CURDIR)/include $(build)-sparse/
+	$(MAKE) -C $(KDIR) M=$(build)-sparse/drivers TOP=$(build)-sparse C=2 CHECK=sparse \
+		$(if $(filter 1,$(TEST)),CONFIG_IOMMUFD_TEST=1) modules
+
+tools examples: O = $(top)/$@
+tools:
+	@mkdir -p $(O)
+	$(MAKE) -C tools/vfio-cdev O=$(O) all
+
+examples: tools
+	@mkdir -p $(O)
+	$(MAKE) -C examples O=$(O) all
+
+kselftest:
+	@mkdir -p $(top)/tests/kselftest
+	$(MAKE) -C tests/kselftest O=$(top)/tests/kselftest all
+
+test-host:
+	@mkdir -p $(top)/tests/host
+	$(MAKE) -C tests/host O=$(top)/tests/host check
+
+test-vm: modules tools examples kselftest
+	$(MAKE) modules TEST=1
+	tests/vm/ring
+
+lint:
+	tests/lint/run
+
+bench:
+	@if [ -f tests/bench/Makefile ]; then mkdir -p $(top)/tests/bench && \
+		$(MAKE) -C tests/bench O=$(top)/tests/bench bench; \
+	else echo "no benchmarks yet" >&2; exit 1; fi
+
+# Builds nothing, so that it can be run as root after a build as somebody else.
+install: kdir
+	@test "$(TEST)" != 1 || { echo "test modules are not for installing" >&2; exit 1; }
+	@test "$(KREL)" = "$(INSTALL_REL)" || { \
+		echo "modules are for $(KREL) (headers in $(KDIR)), the kernel to install for is $(INSTALL_REL)." >&2; \
+		echo "Install linux-headers-$(INSTALL_REL) and build again, or say INSTALL_REL=$(KREL)." >&2; \
+		exit 1; }
+	@for f in $(build)/modules/iommufd.ko $(build)/modules/vfio.ko $(top)/tools/vfio-cdev; do \
+		test -f $$f || { echo "$$f is missing: run make first" >&2; exit 1; }; done
+	@for ko in iommufd vfio; do \
+		set -- $$(modinfo -F vermagic $(build)/modules/$$ko.ko); \
+		test "$$1" = "$(INSTALL_REL)" || { \
+			echo "$$ko.ko was built for '$$1', not for $(INSTALL_REL): run make clean modules" >&2; \
+			exit 1; }; done
+	install -d $(updates) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(build)/modules/iommufd.ko $(build)/modules/vfio.ko $(updates)/
+	install -m 755 $(top)/tools/vfio-cdev $(DESTDIR)$(PREFIX)/bin/
+	$(call depmod)
+
+uninstall:
+	rm -f $(updates)/iommufd.ko $(updates)/vfio.ko
+	rm -f $(DESTDIR)$(PREFIX)/bin/vfio-cdev
+	$(call depmod)
+
+# A package's staging directory has no kernel in it and needs no index.
+define depmod
+@if [ -e $(DESTDIR)/lib/modules/$(INSTALL_REL)/modules.order ]; then \
+	echo depmod $(INSTALL_REL); \
+	depmod $(if $(DESTDIR),-b $(DESTDIR)) $(INSTALL_REL); fi
+endef
+
+clean:
+	rm -rf $(top)
+
+.PHONY: all kdir mirror modules sparse tools examples kselftest test-host test-vm \
+	lint bench install uninstall clean
