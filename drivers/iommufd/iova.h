@@ -116,7 +116,7 @@ int iova_space_check(struct iova_space *space, unsigned long iova,
 
 /*
  * Choose an IOVA for a new area: the lowest that is aligned, reserved for
- * nobody, taken by nobody, and inside one allowed range if there are any.
+ * nobody, taken by nobody, and allowed if there are allowed ranges at all.
  * -ENOSPC when there is none. @length is not 0.
  */
 int iova_space_find(struct iova_space *space, unsigned long length,
