@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A handle: one user's hold on a device, whichever way the user came in.
+ *
+ * vfio_handle_open() takes what the user needs, in this order, and
+ * vfio_handle_close() gives it back in the reverse one:
+ *
+ *	the driver's module
+ *	DMA ownership, by iommufd	detached before, if attached
+ *	one in vdev->open_count
+ *	open_device()			close_device()
+ *
+ * close_device() is what stops the device's DMA, so it comes before anything
+ * is done to the translation. The caller holds the registration and the
+ * iommufd context around all of it: dropping the last reference on a context
+ * tears the context down, which must not happen under dev_set->lock.
+ *
+ * The stock drivers count on this: open_device() and close_device() are called
+ * under dev_set->lock and with open_count at 1.
+ */
+#include <linux/fs.h>
+#include <linux/module.h>
+#include <linux/pm_runtime.h>
+#include <linux/slab.h>
+
+#include "vfio.h"
+
+/**
+ * vfio_handle_alloc - a handle in state OPENED
+ * @node: node; the caller's reference goes over to the handle
+ *
+ * Return: the handle, or ERR_PTR(-ENOMEM) and @node is still the caller's.
+ */
+struct vfio_handle *vfio_handle_alloc(struct vfio_node *node)
+{
+	struct vfio_handle *handle;
+
+	handle = kzalloc(sizeof(*handle), GFP_KERNEL_ACCOUNT);
+	if (!handle)
+		return ERR_PTR(-ENOMEM);
+
+	handle->node = node;
+	mutex_init(&handle->lock);
+	atomic_set(&handle->state, VFIO_HANDLE_OPENED);
+	return handle;
+}
+
+/**
+ * vfio_handle_free - end of vfio_handle_alloc()
+ * @handle: handle in state OPENED, or closed
+ *
+ * Puts the node, too.
+ */
+void vfio_handle_free(struct vfio_handle *handle)
+{
+	vfio_node_put(handle->node);
+	mutex_destroy(&handle->lock);
+	kfree(handle);
+}
+
+/**
+ * vfio_handle_open - open the device for a handle
+ * @handle: handle with vdev and ictx set, registered; dev_set->lock is held
+ *
+ * Return: 0; -EBUSY when the device has a user; -ENODEV when its driver is
+ * being unloaded; or what iommufd or the driver answered.
+ */
+int vfio_handle_open(struct vfio_handle *handle)
+{
+	struct vfio_device *vdev = handle->vdev;
+	int rc;
+
+	lockdep_assert_held(&vdev->dev_set->lock);
+
+	if (vdev->open_count)
+		return -EBUSY;
+
+	if (!try_module_get(vdev->dev->driver->owner))
+		return -ENODEV;
+
+	rc = vfio_iommufd_bind(handle);
+	if (rc)
+		goto err_module;
+
+	vdev->open_count = 1;
+	if (vdev->ops->open_device) {
+		rc = vdev->ops->open_device(vdev);
+		if (rc)
+			goto err_open_count;
+	}
+	return 0;
+
+err_open_count:
+	vdev->open_count = 0;
+	vfio_iommufd_unbind(handle);
+err_module:
+	module_put(vdev->dev->driver->owner);
+	return rc;
+}
+
+/**
+ * vfio_handle_close - end of vfio_handle_open()
+ * @handle: open handle, attached or not; dev_set->lock is held
+ */
+void vfio_handle_close(struct vfio_handle *handle)
+{
+	struct vfio_device *vdev = handle->vdev;
+
+	lockdep_assert_held(&vdev->dev_set->lock);
+
+	if (vdev->ops->close_device)
+		vdev->ops->close_device(vdev);
+	vdev->open_count = 0;
+
+	mutex_lock(&handle->lock);
+	if (handle->attached)
+		vfio_iommufd_detach(handle);
+	mutex_unlock(&handle->lock);
+
+	vfio_iommufd_unbind(handle);
+	module_put(vdev->dev->driver->owner);
+}
+
+/**
+ * vfio_handle_publish - let the user in
+ * @handle: open handle in state BINDING
+ *
+ * Nothing that can fail may follow.
+ */
+void vfio_handle_publish(struct vfio_handle *handle)
+{
+	atomic_set_release(&handle->state, VFIO_HANDLE_BOUND);
+}
+
+/**
+ * vfio_handle_is_bound - may the user in?
+ * @handle: handle
+ *
+ * When true, all of the handle that BIND has set can be seen, and stays.
+ */
+bool vfio_handle_is_bound(struct vfio_handle *handle)
+{
+	return atomic_read_acquire(&handle->state) == VFIO_HANDLE_BOUND;
+}
+
+/* Only for drivers with runtime power management of their own. */
+static bool handle_has_pm(struct vfio_handle *handle)
+{
+	struct device_driver *driver = handle->vdev->dev->driver;
+
+	return driver && driver->pm;
+}
+
+/**
+ * vfio_handle_pm_get - wake the device up for an ioctl
+ * @handle: bound handle
+ *
+ * Return: 0, or -EIO.
+ */
+int vfio_handle_pm_get(struct vfio_handle *handle)
+{
+	struct device *dev = handle->vdev->dev;
+	int rc;
+
+	if (!handle_has_pm(handle))
+		return 0;
+
+	rc = pm_runtime_resume_and_get(dev);
+	if (rc) {
+		dev_dbg(dev, "runtime resume: %d\n", rc);
+		return -EIO;
+	}
+	return 0;
+}
+
+/**
+ * vfio_handle_pm_put - end of vfio_handle_pm_get()
+ * @handle: bound handle
+ */
+void vfio_handle_pm_put(struct vfio_handle *handle)
+{
+	if (handle_has_pm(handle))
+		pm_runtime_put(handle->vdev->dev);
+}
+
+/**
+ * vfio_handle_ioctl - an ioctl that is the same for all ways in
+ * @handle: bound handle; the device is awake
+ * @cmd: number
+ * @arg: argument
+ */
+long vfio_handle_ioctl(struct vfio_handle *handle, unsigned int cmd,
+		       unsigned long arg)
+{
+	struct vfio_device *vdev = handle->vdev;
+
+	if (cmd == VFIO_DEVICE_FEATURE)
+		return vfio_feature_ioctl(vdev, (void __user *)arg);
+
+	if (!vdev->ops->ioctl)
+		return -EINVAL;
+	return vdev->ops->ioctl(vdev, cmd, arg);
+}
+
+/**
+ * vfio_handle_read - read from a region of the device
+ * @handle: bound handle
+ * @buf: to where
+ * @count: how many bytes
+ * @pos: where in the device file
+ */
+ssize_t vfio_handle_read(struct vfio_handle *handle, char __user *buf,
+			 size_t count, loff_t *pos)
+{
+	struct vfio_device *vdev = handle->vdev;
+
+	return vdev->ops->read ? vdev->ops->read(vdev, buf, count, pos) : -EINVAL;
+}
+
+/**
+ * vfio_handle_write - write to a region of the device
+ * @handle: bound handle
+ * @buf: from where
+ * @count: how many bytes
+ * @pos: where in the device file
+ */
+ssize_t vfio_handle_write(struct vfio_handle *handle, const char __user *buf,
+			  size_t count, loff_t *pos)
+{
+	struct vfio_device *vdev = handle->vdev;
+
+	return vdev->ops->write ? vdev->ops->write(vdev, buf, count, pos) : -EINVAL;
+}
+
+/**
+ * vfio_handle_mmap - map a region of the device
+ * @handle: bound handle
+ * @vma: where
+ */
+int vfio_handle_mmap(struct vfio_handle *handle, struct vm_area_struct *vma)
+{
+	struct vfio_device *vdev = handle->vdev;
+
+	return vdev->ops->mmap ? vdev->ops->mmap(vdev, vma) : -EINVAL;
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the files of vfio.ko know of each other.
+ *
+ * Three objects:
+ *
+ * struct vfio_device	the driver's, laid out by the kernel's <linux/vfio.h>.
+ *			Freed in the driver's remove(), by code of the driver's
+ *			module, so nothing that userspace can keep open may
+ *			refer to it unless the driver is being held, too.
+ * struct vfio_node	ours, one for each vfio_device: what stands behind
+ *			/dev/vfio/devices/vfioX. Holds the registration count.
+ *			Outlives the vfio_device while device files are open.
+ * struct vfio_handle	ours, one for each open device file: a user of the
+ *			device. cdev.c makes them now, the group path later.
+ *
+ * References:
+ *
+ *	handle   -> node	by kref, from open to release
+ *	handle   -> vdev	by registration (node->users), from BIND to release
+ *	vdev     -> node	by kref, from init to the end of the vdev
+ *	node     -> vdev	none: valid while the caller has a registration
+ *
+ * So a file that was never bound keeps its node alive, and nothing of
+ * the driver's: it blocks neither the driver's unbind nor its rmmod.
+ *
+ * Locks, outermost first:
+ *
+ *	dev_set->lock		open_device() and close_device(), open_count,
+ *				the set's list. All devices that share a reset
+ *				share it. Never held across access to user
+ *				memory by us.
+ *	handle->lock		attach, replace and detach of one handle
+ *	iommufd's own locks
+ *
+ * The stock drivers take their own locks, and mmap_lock, inside dev_set->lock.
+ * vfio_device_sets_lock and the spinlock of the node table are leaves.
+ */
+#ifndef DRIVERS_VFIO_VFIO_H
+#define DRIVERS_VFIO_VFIO_H
+
+#include <linux/atomic.h>
+#include <linux/cdev.h>
+#include <linux/completion.h>
+#include <linux/kref.h>
+#include <linux/lockdep.h>
+#include <linux/mutex.h>
+#include <linux/refcount.h>
+#include <linux/vfio.h>
+
+#ifndef VFIO_DEVICE_BIND_IOMMUFD
+#error "the kernel's <uapi/linux/vfio.h> was found before ours: see Kbuild"
+#endif
+
+struct iommufd_ctx;
+struct iommufd_device;
+struct vfio_iommu_driver_ops;
+
+/**
+ * struct vfio_node - what stands behind /dev/vfio/devices/vfioX
+ * @ref: one for the vfio_device, one for each open file
+ * @index: the X; also the minor number
+ * @emulated: the driver reaches user memory through the core, not by DMA.
+ *	Set before the node is published, constant afterwards
+ * @leaving: the driver wants the device back: nobody new may have it
+ * @users: registration count: one for the driver until it unregisters, one
+ *	for each bound handle. Zero before and after
+ * @idle: completed by the last of @users
+ * @vdev: the device. To be followed with a registration only
+ */
+struct vfio_node {
+	struct kref ref;
+	u32 index;
+	bool emulated;
+	bool leaving;
+	refcount_t users;
+	struct completion idle;
+	struct vfio_device *vdev;
+};
+
+/**
+ * enum vfio_handle_state - how far a device file has come
+ * @VFIO_HANDLE_OPENED: answers BIND only
+ * @VFIO_HANDLE_BINDING: one BIND is at work, and answers to nothing yet
+ * @VFIO_HANDLE_BOUND: the device is open, everything passes
+ */
+enum vfio_handle_state {
+	VFIO_HANDLE_OPENED,
+	VFIO_HANDLE_BINDING,
+	VFIO_HANDLE_BOUND,
+};
+
+/**
+ * struct vfio_handle - one user of a device
+ * @node: the device's node
+ * @state: enum vfio_handle_state. The release that sets BOUND in
+ *	vfio_handle_publish() pairs with the acquire in vfio_handle_is_bound()
+ * @vdev: the device; set by the winner of BINDING, constant while BOUND
+ * @ictx: the context, as @vdev
+ * @idev: iommufd's idea of the device, as @vdev
+ * @devid: iommufd's ID of the device, as @vdev
+ * @lock: protects @attached and every call that changes it
+ * @attached: the device translates through a page table
+ */
+struct vfio_handle {
+	struct vfio_node *node;
+	atomic_t state;
+	struct vfio_device *vdev;
+	struct iommufd_ctx *ictx;
+	struct iommufd_device *idev;
+	u32 devid;
+	struct mutex lock;
+	bool attached;
+};
+
+/* main.c */
+struct vfio_node *vfio_node_get_by_index(unsigned int index);
+void vfio_node_put(struct vfio_node *node);
+struct vfio_device *vfio_node_get_registration(struct vfio_node *node);
+void vfio_node_put_registration(struct vfio_node *node);
+
+/* device_set.c */
+void vfio_device_set_leave(struct vfio_device *vdev);
+
+/* cdev.c */
+int vfio_cdev_init(void);
+void vfio_cdev_exit(void);
+dev_t vfio_cdev_devt(unsigned int index);
+
+/* handle.c */
+struct vfio_handle *vfio_handle_alloc(struct vfio_node *node);
+void vfio_handle_free(struct vfio_handle *handle);
+int vfio_handle_open(struct vfio_handle *handle);
+void vfio_handle_close(struct vfio_handle *handle);
+void vfio_handle_publish(struct vfio_handle *handle);
+bool vfio_handle_is_bound(struct vfio_handle *handle);
+int vfio_handle_pm_get(struct vfio_handle *handle);
+void vfio_handle_pm_put(struct vfio_handle *handle);
+long vfio_handle_ioctl(struct vfio_handle *handle, unsigned int cmd,
+		       unsigned long arg);
+ssize_t vfio_handle_read(struct vfio_handle *handle, char __user *buf,
+			 size_t count, loff_t *pos);
+ssize_t vfio_handle_write(struct vfio_handle *handle, const char __user *buf,
+			  size_t count, loff_t *pos);
+int vfio_handle_mmap(struct vfio_handle *handle, struct vm_area_struct *vma);
+
+/* iommufd.c */
+int vfio_iommufd_get_ctx(struct vfio_handle *handle, int fd);
+void vfio_iommufd_put_ctx(struct vfio_handle *handle);
+int vfio_iommufd_bind(struct vfio_handle *handle);
+void vfio_iommufd_unbind(struct vfio_handle *handle);
+int vfio_iommufd_attach(struct vfio_handle *handle, u32 *pt_id);
+int vfio_iommufd_replace(struct vfio_handle *handle, u32 *pt_id);
+void vfio_iommufd_detach(struct vfio_handle *handle);
+
+/* feature.c */
+int vfio_feature_ioctl(struct vfio_device *vdev,
+		       struct vfio_device_feature __user *uarg);
+
+/* logging.c */
+int vfio_logging_start(struct vfio_device *vdev, u32 flags, void __user *uarg,
+		       size_t size);
+int vfio_logging_stop(struct vfio_device *vdev, u32 flags, void __user *uarg,
+		      size_t size);
+int vfio_logging_report(struct vfio_device *vdev, u32 flags, void __user *uarg,
+			size_t size);
+
+/* migration.c */
+int vfio_migration_feature(struct vfio_device *vdev, u32 flags,
+			   void __user *uarg, size_t size);
+int vfio_migration_state_feature(struct vfio_device *vdev, u32 flags,
+				 void __user *uarg, size_t size);
+
+/* legacy.c: the stock core declares these two in a header of its own */
+int vfio_register_iommu_driver(const struct vfio_iommu_driver_ops *ops);
+void vfio_unregister_iommu_driver(const struct vfio_iommu_driver_ops *ops);
+
+#endif
