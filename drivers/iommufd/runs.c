@@ -211,6 +211,13 @@ static struct runs_chunk *chunk_resize(struct runs *runs,
 	return new;
 }
 
+/* Give back room that was expected to be needed and is not; if not, no harm. */
+static void chunk_trim(struct runs *runs, struct runs_chunk *chunk)
+{
+	if (chunk->cap > 8 && chunk->cap / 2 > chunk->nr)
+		chunk_resize(runs, chunk, chunk->nr);
+}
+
 /*
  * Split a chunk before entry @i, not its first one, which begins at @index. A
  * hole at the split goes away. There is room for @spare entries in the new one.
@@ -354,6 +361,7 @@ static int add_into_chunk(struct runs *runs, struct runs_chunk *chunk,
 			return -ENOMEM;
 	}
 	hole_fill(runs, chunk, i, before, add, n, pages, merge);
+	chunk_trim(runs, chunk);
 	return 1;
 }
 
@@ -458,9 +466,8 @@ unsigned int runs_add(struct runs *runs, unsigned long index,
 		merge = true;
 	}
 
-	/* Give back what was expected and did not come; if not, never mind. */
-	if (!more && chunk->cap > 8 && chunk->cap / 2 > chunk->nr)
-		chunk_resize(runs, chunk, chunk->nr);
+	if (!more)
+		chunk_trim(runs, chunk);
 	return done;
 }
 
@@ -658,7 +665,7 @@ bool runs_next_hole(const struct runs *runs, unsigned long first,
 		    unsigned long *hole_last)
 {
 	const struct runs_chunk *chunk = chunk_before(runs, first);
-	const struct runs_chunk *next;
+	const struct runs_chunk *next = NULL;
 
 	if (!chunk)
 		next = chunk_of(rb_first(&runs->chunks));

@@ -1,0 +1,453 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Devices: bind, attach, replace, detach, unbind. The contracts are in
+ * <linux/iommufd.h>, the model in device.h.
+ *
+ * DMA belongs to IOMMU groups, so everything is done to the group: its first
+ * bound device claims it, its first attached device moves it to a page table,
+ * and the last ones undo that.
+ */
+#include <linux/iommufd.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+
+#include "device.h"
+#include "hwpt.h"
+#include "ioas.h"
+
+static bool allow_unsafe_interrupts;
+module_param(allow_unsafe_interrupts, bool, 0644);
+MODULE_PARM_DESC(allow_unsafe_interrupts,
+		 "Accept devices whose interrupts are not remapped: whoever has such a device can raise any interrupt of the machine (default: off)");
+
+/* Firmware that does DMA by itself cannot be moved to another table. */
+static int check_region(void *arg, const struct iommu_resv_region *region)
+{
+	struct device_group *dgroup = arg;
+
+	if (region->type == IOMMU_RESV_DIRECT)
+		return -EPERM;
+	if (region->type == IOMMU_RESV_SW_MSI) {
+		dgroup->has_sw_msi = true;
+		dgroup->sw_msi = region->start;
+	}
+	return 0;
+}
+
+static struct device_group *dgroup_find(struct iommufd_ctx *ictx,
+					struct iommu_group *group)
+{
+	struct device_group *dgroup;
+
+	lockdep_assert_held(&ictx->groups_lock);
+	list_for_each_entry(dgroup, &ictx->groups, link)
+		if (dgroup->group == group)
+			return dgroup;
+	return NULL;
+}
+
+/* Claim a group for the context. The reference to it moves in on success. */
+static struct device_group *dgroup_create(struct iommufd_ctx *ictx,
+					  struct iommu_group *group,
+					  struct iommufd_device *idev)
+{
+	struct device_group *dgroup;
+	int rc;
+
+	lockdep_assert_held(&ictx->groups_lock);
+	dgroup = kzalloc(sizeof(*dgroup), GFP_KERNEL_ACCOUNT);
+	if (!dgroup)
+		return ERR_PTR(-ENOMEM);
+	dgroup->ictx = ictx;
+	dgroup->group = group;
+	dgroup->bus = idev->dev->bus;
+	dgroup->unit = core_unit(idev->dev);
+	dgroup->dma_coherent = core_dma_coherent(idev->dev);
+	INIT_LIST_HEAD(&dgroup->devices);
+	mutex_init(&dgroup->lock);
+
+	rc = core_for_each_reserved(group, check_region, dgroup);
+	if (rc)
+		goto err_free;
+	rc = core_group_claim(group, ictx);
+	if (rc)
+		goto err_free;
+	dgroup->parked = core_parked(idev->dev);
+
+	/* Tells what the unit can do, too. */
+	mutex_lock(&dgroup->lock);
+	rc = hwpt_make_spare(dgroup);
+	mutex_unlock(&dgroup->lock);
+	if (rc)
+		goto err_release;
+	list_add(&idev->link, &dgroup->devices);
+	list_add_tail(&dgroup->link, &ictx->groups);
+	return dgroup;
+
+err_release:
+	core_group_release(group);
+err_free:
+	kfree(dgroup);
+	return ERR_PTR(rc);
+}
+
+static void dgroup_destroy(struct device_group *dgroup)
+{
+	lockdep_assert_held(&dgroup->ictx->groups_lock);
+	WARN_ON(dgroup->hwpt);
+	list_del(&dgroup->link);
+	if (dgroup->spare)
+		core_domain_free(dgroup->spare);
+	core_group_release(dgroup->group);
+	iommu_group_put(dgroup->group);
+	kfree(dgroup);
+}
+
+/* Put a device into its group, which is claimed for it if it is the first. */
+static int dgroup_add(struct iommufd_ctx *ictx, struct iommufd_device *idev)
+{
+	struct iommu_group *group = iommu_group_get(idev->dev);
+	struct iommufd_device *other;
+	struct device_group *dgroup;
+	int rc = 0;
+
+	if (!group)
+		return -ENODEV;
+	mutex_lock(&ictx->groups_lock);
+	dgroup = dgroup_find(ictx, group);
+	if (!dgroup) {
+		dgroup = dgroup_create(ictx, group, idev);
+		if (IS_ERR(dgroup)) {
+			rc = PTR_ERR(dgroup);
+			goto err_put;
+		}
+		goto out_unlock;	/* the group has the reference */
+	}
+	list_for_each_entry(other, &dgroup->devices, link) {
+		if (other->dev == idev->dev) {
+			rc = -EEXIST;
+			goto err_put;
+		}
+	}
+	list_add_tail(&idev->link, &dgroup->devices);
+	iommu_group_put(group);
+out_unlock:
+	idev->dgroup = dgroup;
+	mutex_unlock(&ictx->groups_lock);
+	return 0;
+
+err_put:
+	mutex_unlock(&ictx->groups_lock);
+	iommu_group_put(group);
+	return rc;
+}
+
+struct iommufd_device *iommufd_device_bind(struct iommufd_ctx *ictx,
+					   struct device *dev, u32 *id)
+{
+	struct iommufd_device *idev;
+	int rc;
+
+	if (!dev->iommu_group)
+		return ERR_PTR(-ENODEV);
+	if (!core_interrupts_isolated(dev)) {
+		if (!allow_unsafe_interrupts) {
+			dev_warn_ratelimited(dev, "interrupts are not remapped: not given to userspace (iommufd.allow_unsafe_interrupts)\n");
+			return ERR_PTR(-EPERM);
+		}
+		dev_warn_ratelimited(dev, "given to userspace with unsafe interrupts\n");
+	}
+
+	idev = iommufd_object_alloc(ictx, sizeof(*idev), IOMMUFD_OBJECT_DEVICE);
+	if (IS_ERR(idev))
+		return idev;
+	idev->ictx = ictx;
+	idev->dev = dev;
+	rc = dgroup_add(ictx, idev);
+	if (rc) {
+		iommufd_object_abort(ictx, &idev->obj);
+		return ERR_PTR(rc);
+	}
+	iommufd_ctx_get(ictx);		/* put by unbind */
+	*id = idev->obj.id;
+	iommufd_object_publish_owned(ictx, &idev->obj);
+	return idev;
+}
+EXPORT_SYMBOL_GPL(iommufd_device_bind);
+
+void iommufd_device_destroy(struct iommufd_object *obj)
+{
+	struct iommufd_device *idev =
+		container_of(obj, struct iommufd_device, obj);
+	struct device_group *dgroup = idev->dgroup;
+
+	WARN_ON(idev->attached);
+	mutex_lock(&idev->ictx->groups_lock);
+	list_del(&idev->link);
+	if (list_empty(&dgroup->devices))
+		dgroup_destroy(dgroup);
+	mutex_unlock(&idev->ictx->groups_lock);
+}
+
+void iommufd_device_unbind(struct iommufd_device *idev)
+{
+	struct iommufd_ctx *ictx = idev->ictx;
+
+	iommufd_object_destroy_owned(ictx, &idev->obj);
+	iommufd_ctx_put(ictx);
+}
+EXPORT_SYMBOL_GPL(iommufd_device_unbind);
+
+bool iommufd_ctx_has_group(struct iommufd_ctx *ictx, struct iommu_group *group)
+{
+	bool has;
+
+	mutex_lock(&ictx->groups_lock);
+	has = dgroup_find(ictx, group);
+	mutex_unlock(&ictx->groups_lock);
+	return has;
+}
+EXPORT_SYMBOL_GPL(iommufd_ctx_has_group);
+
+/* Keep an address space clear of what the group must not translate. */
+struct reserve {
+	struct ioas *ioas;
+	struct device_group *owner;
+};
+
+static int reserve_region(void *arg, const struct iommu_resv_region *region)
+{
+	struct reserve *reserve = arg;
+
+	/* Relaxable: legacy firmware uses, over once a driver runs. */
+	if (region->type == IOMMU_RESV_DIRECT_RELAXABLE || !region->length)
+		return 0;
+	return ioas_reserve(reserve->ioas, region->start,
+			    region->start + (region->length - 1),
+			    reserve->owner);
+}
+
+static int dgroup_reserve(struct device_group *dgroup, struct ioas *ioas)
+{
+	struct reserve reserve = { .ioas = ioas, .owner = dgroup };
+	int rc;
+
+	rc = core_for_each_reserved(dgroup->group, reserve_region, &reserve);
+	if (rc)
+		ioas_unreserve(ioas, dgroup);
+	return rc;
+}
+
+/* Where the user wants to go: an IOAS, or one HWPT of it. */
+struct target {
+	struct iommufd_object *obj;	/* used */
+	struct ioas *ioas;
+	struct hwpt *hwpt;		/* NULL: any of the IOAS */
+};
+
+static int target_get(struct iommufd_ctx *ictx, u32 id, struct target *target)
+{
+	target->obj = iommufd_object_use(ictx, id, IOMMUFD_OBJECT_ANY);
+	if (IS_ERR(target->obj))
+		return PTR_ERR(target->obj);
+	switch (target->obj->type) {
+	case IOMMUFD_OBJECT_IOAS:
+		target->hwpt = NULL;
+		target->ioas = container_of(target->obj, struct ioas, obj);
+		return 0;
+	case IOMMUFD_OBJECT_HWPT:
+		target->hwpt = container_of(target->obj, struct hwpt, obj);
+		target->ioas = target->hwpt->ioas;
+		return 0;
+	default:
+		iommufd_object_unuse(ictx, target->obj);
+		return -EINVAL;
+	}
+}
+
+static void target_put(struct iommufd_ctx *ictx, struct target *target)
+{
+	iommufd_object_unuse(ictx, target->obj);
+}
+
+/* A table for the group at the target; given back by hwpt_put(). */
+static struct hwpt *target_table(const struct target *target,
+				 struct device_group *dgroup)
+{
+	int rc;
+
+	if (!target->hwpt)
+		return hwpt_get_auto(target->ioas, dgroup);
+	rc = hwpt_get(target->hwpt, dgroup);
+	return rc ? ERR_PTR(rc) : target->hwpt;
+}
+
+/* Does the group's present table satisfy the target? */
+static bool target_is_here(const struct target *target,
+			   const struct device_group *dgroup)
+{
+	if (target->hwpt)
+		return dgroup->hwpt == target->hwpt;
+	return dgroup->hwpt->ioas == target->ioas && dgroup->hwpt->automatic;
+}
+
+/* Move a parked group to its first table. */
+static int dgroup_attach(struct device_group *dgroup,
+			 const struct target *target)
+{
+	struct hwpt *hwpt;
+	int rc;
+
+	lockdep_assert_held(&dgroup->lock);
+	rc = dgroup_reserve(dgroup, target->ioas);
+	if (rc)
+		return rc;
+	hwpt = target_table(target, dgroup);
+	if (IS_ERR(hwpt)) {
+		rc = PTR_ERR(hwpt);
+		goto err_unreserve;
+	}
+	rc = core_group_move(dgroup->group, hwpt->domain, dgroup->parked);
+	if (rc)
+		goto err_put;
+	dgroup->hwpt = hwpt;
+	return 0;
+
+err_put:
+	hwpt_put(hwpt, dgroup);
+err_unreserve:
+	ioas_unreserve(target->ioas, dgroup);
+	return rc;
+}
+
+static void dgroup_detach(struct device_group *dgroup)
+{
+	struct hwpt *hwpt = dgroup->hwpt;
+	struct ioas *ioas = hwpt->ioas;
+
+	lockdep_assert_held(&dgroup->lock);
+	core_group_park(dgroup->group, hwpt->domain, dgroup->parked);
+	dgroup->hwpt = NULL;
+	ioas_unreserve(ioas, dgroup);
+	hwpt_put(hwpt, dgroup);
+}
+
+int iommufd_device_attach(struct iommufd_device *idev, u32 *pt_id)
+{
+	struct device_group *dgroup = idev->dgroup;
+	struct target target;
+	int rc;
+
+	rc = target_get(idev->ictx, *pt_id, &target);
+	if (rc)
+		return rc;
+	if (mutex_lock_killable(&dgroup->lock)) {
+		rc = -EINTR;
+		goto out_put;
+	}
+	if (idev->attached)
+		rc = -EBUSY;
+	else if (!dgroup->nr_attached)
+		rc = dgroup_attach(dgroup, &target);
+	else if (!target_is_here(&target, dgroup))
+		rc = -EINVAL;
+	if (!rc) {
+		idev->attached = true;
+		dgroup->nr_attached++;
+		*pt_id = dgroup->hwpt->obj.id;
+	}
+	mutex_unlock(&dgroup->lock);
+out_put:
+	target_put(idev->ictx, &target);
+	return rc;
+}
+EXPORT_SYMBOL_GPL(iommufd_device_attach);
+
+static int dgroup_replace(struct device_group *dgroup,
+			  const struct target *target)
+{
+	struct hwpt *old = dgroup->hwpt, *new;
+	struct ioas *old_ioas = old->ioas;
+	int rc;
+
+	lockdep_assert_held(&dgroup->lock);
+	if (target_is_here(target, dgroup))
+		return 0;
+	if (target->ioas != old_ioas) {
+		rc = dgroup_reserve(dgroup, target->ioas);
+		if (rc)
+			return rc;
+	}
+	new = target_table(target, dgroup);
+	if (IS_ERR(new)) {
+		rc = PTR_ERR(new);
+		goto err_unreserve;
+	}
+	/* Everything is ready: only this is done while DMA may be aborted. */
+	rc = core_group_move(dgroup->group, new->domain, old->domain);
+	if (rc)
+		goto err_put;
+	dgroup->hwpt = new;
+	if (target->ioas != old_ioas)
+		ioas_unreserve(old_ioas, dgroup);
+	hwpt_put(old, dgroup);
+	return 0;
+
+err_put:
+	if (rc == -EIO)
+		return rc;	/* a device may be on it: it is kept */
+	hwpt_put(new, dgroup);
+err_unreserve:
+	if (target->ioas != old_ioas)
+		ioas_unreserve(target->ioas, dgroup);
+	return rc;
+}
+
+int iommufd_device_replace(struct iommufd_device *idev, u32 *pt_id)
+{
+	struct device_group *dgroup = idev->dgroup;
+	struct target target;
+	int rc;
+
+	rc = target_get(idev->ictx, *pt_id, &target);
+	if (rc)
+		return rc;
+	if (mutex_lock_killable(&dgroup->lock)) {
+		rc = -EINTR;
+		goto out_put;
+	}
+	rc = idev->attached ? dgroup_replace(dgroup, &target) : -EINVAL;
+	if (!rc)
+		*pt_id = dgroup->hwpt->obj.id;
+	mutex_unlock(&dgroup->lock);
+out_put:
+	target_put(idev->ictx, &target);
+	return rc;
+}
+EXPORT_SYMBOL_GPL(iommufd_device_replace);
+
+void iommufd_device_detach(struct iommufd_device *idev)
+{
+	struct device_group *dgroup = idev->dgroup;
+
+	mutex_lock(&dgroup->lock);
+	if (!WARN_ON(!idev->attached)) {
+		idev->attached = false;
+		if (!--dgroup->nr_attached)
+			dgroup_detach(dgroup);
+	}
+	mutex_unlock(&dgroup->lock);
+}
+EXPORT_SYMBOL_GPL(iommufd_device_detach);
+
+struct iommufd_ctx *iommufd_device_to_ictx(struct iommufd_device *idev)
+{
+	return idev->ictx;
+}
+EXPORT_SYMBOL_GPL(iommufd_device_to_ictx);
+
+u32 iommufd_device_to_id(struct iommufd_device *idev)
+{
+	return idev->obj.id;
+}
+EXPORT_SYMBOL_GPL(iommufd_device_to_id);

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Devices that were handed to a context, and their IOMMU groups. */
+#ifndef IOMMUFD_DEVICE_H
+#define IOMMUFD_DEVICE_H
+
+#include <linux/list.h>
+#include <linux/mutex.h>
+
+#include "iommu_core.h"
+#include "object.h"
+
+struct hwpt;
+
+/*
+ * An IOMMU group whose DMA the context owns. All its devices translate through
+ * one table: the attached one, or the parked one, which translates nothing.
+ */
+struct device_group {
+	struct iommufd_ctx *ictx;
+	struct list_head link;		/* ictx.groups; ictx.groups_lock */
+	struct list_head devices;	/* ictx.groups_lock */
+	struct iommu_group *group;
+	struct bus_type *bus;
+	const void *unit;		/* the IOMMU that serves it */
+	bool dma_coherent;
+	struct iommu_domain *parked;
+	bool has_sw_msi;
+	phys_addr_t sw_msi;
+
+	struct mutex lock;		/* everything below */
+	struct hwpt *hwpt;		/* NULL: parked */
+	unsigned int nr_attached;	/* devices */
+	struct core_limits limits;	/* of the unit */
+	struct iommu_domain *spare;	/* finished, empty; or NULL */
+};
+
+struct iommufd_device {
+	struct iommufd_object obj;
+	struct iommufd_ctx *ictx;	/* a reference */
+	struct device_group *dgroup;
+	struct list_head link;		/* device_group.devices */
+	struct device *dev;
+	bool attached;			/* device_group.lock */
+};
+
+void iommufd_device_destroy(struct iommufd_object *obj);
+
+#endif

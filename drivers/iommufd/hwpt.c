@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Hardware page tables: made for a group's IOMMU, put under an address space.
+ *
+ * A table is finished by its first attach (core_domain_finish()), and filled
+ * after that. While the group is parked nothing uses the attach, so a table can
+ * be finished at will. For a live group there is a spare, made when the group
+ * was claimed and again from each automatic table that the group leaves as its
+ * last user. Without one, the table is filled unfinished: correct, but with
+ * 4 KiB entries on Intel.
+ */
+#include <linux/slab.h>
+
+#include "device.h"
+#include "hwpt.h"
+#include "ioas.h"
+
+/* A finished table for a parked group. */
+static struct iommu_domain *finish_new(struct device_group *dgroup)
+{
+	struct iommu_domain *domain;
+	int rc;
+
+	domain = core_domain_alloc(dgroup->bus);
+	if (!domain)
+		return ERR_PTR(-ENOMEM);
+	if (dgroup->has_sw_msi) {
+		rc = core_domain_msi_window(domain, dgroup->sw_msi);
+		if (rc)
+			goto err_free;
+	}
+	rc = core_domain_finish(domain, dgroup->group, dgroup->parked,
+				&dgroup->limits);
+	if (rc == -EIO)
+		return ERR_PTR(rc);	/* a device may still be on it */
+	if (rc)
+		goto err_free;
+	return domain;
+
+err_free:
+	core_domain_free(domain);
+	return ERR_PTR(rc);
+}
+
+/* A table for a group whose DMA goes on. */
+static struct iommu_domain *presume_new(struct device_group *dgroup)
+{
+	struct iommu_domain *domain;
+	int rc;
+
+	domain = core_domain_alloc(dgroup->bus);
+	if (!domain)
+		return ERR_PTR(-ENOMEM);
+	if (dgroup->has_sw_msi) {
+		rc = core_domain_msi_window(domain, dgroup->sw_msi);
+		if (rc)
+			goto err_free;
+	}
+	rc = core_domain_presume(domain, &dgroup->limits);
+	if (rc)
+		goto err_free;
+	return domain;
+
+err_free:
+	core_domain_free(domain);
+	return ERR_PTR(rc);
+}
+
+int hwpt_make_spare(struct device_group *dgroup)
+{
+	struct iommu_domain *domain;
+
+	lockdep_assert_held(&dgroup->lock);
+	if (dgroup->spare)
+		return 0;
+	domain = finish_new(dgroup);
+	if (IS_ERR(domain))
+		return PTR_ERR(domain);
+	dgroup->spare = domain;
+	return 0;
+}
+
+static struct iommu_domain *take_domain(struct device_group *dgroup,
+					bool *finished)
+{
+	struct iommu_domain *domain;
+
+	lockdep_assert_held(&dgroup->lock);
+	*finished = true;
+	domain = dgroup->spare;
+	if (domain) {
+		dgroup->spare = NULL;
+		return domain;
+	}
+	if (!dgroup->hwpt)
+		return finish_new(dgroup);
+	*finished = false;
+	return presume_new(dgroup);
+}
+
+static void give_domain(struct device_group *dgroup,
+			struct iommu_domain *domain, bool finished)
+{
+	lockdep_assert_held(&dgroup->lock);
+	if (finished && !dgroup->spare)
+		dgroup->spare = domain;
+	else
+		core_domain_free(domain);
+}
+
+static struct hwpt *hwpt_alloc_auto(struct ioas *ioas,
+				    struct device_group *dgroup)
+{
+	struct hwpt *hwpt;
+	int rc;
+
+	hwpt = iommufd_object_alloc(ioas->ictx, sizeof(*hwpt),
+				    IOMMUFD_OBJECT_HWPT);
+	if (IS_ERR(hwpt))
+		return hwpt;
+	hwpt->domain = take_domain(dgroup, &hwpt->finished);
+	if (IS_ERR(hwpt->domain)) {
+		rc = PTR_ERR(hwpt->domain);
+		goto err_abort;
+	}
+	hwpt->ioas = ioas;
+	hwpt->automatic = true;
+	hwpt->unit = dgroup->unit;
+	hwpt->limits = dgroup->limits;
+	hwpt->cache_prot = dgroup->dma_coherent ? IOMMU_CACHE : 0;
+	hwpt->nr_groups = 1;
+
+	rc = ioas_add_table(ioas, hwpt);
+	if (rc)
+		goto err_give;
+	iommufd_object_share(&ioas->obj);
+	iommufd_object_publish_owned(ioas->ictx, &hwpt->obj);
+	return hwpt;
+
+err_give:
+	give_domain(dgroup, hwpt->domain, hwpt->finished);
+err_abort:
+	iommufd_object_abort(ioas->ictx, &hwpt->obj);
+	return ERR_PTR(rc);
+}
+
+/* Can devices of the group use a table that was made for others? */
+static bool hwpt_suits(const struct hwpt *hwpt, struct device_group *dgroup)
+{
+	return hwpt->unit == dgroup->unit;
+}
+
+struct hwpt *hwpt_get_auto(struct ioas *ioas, struct device_group *dgroup)
+{
+	struct hwpt *hwpt;
+
+	if (mutex_lock_killable(&ioas->attach_lock))
+		return ERR_PTR(-EINTR);
+	list_for_each_entry(hwpt, &ioas->hwpts, link) {
+		if (hwpt->automatic && hwpt_suits(hwpt, dgroup)) {
+			hwpt->nr_groups++;
+			goto out_unlock;
+		}
+	}
+	hwpt = hwpt_alloc_auto(ioas, dgroup);
+out_unlock:
+	mutex_unlock(&ioas->attach_lock);
+	return hwpt;
+}
+
+int hwpt_get(struct hwpt *hwpt, struct device_group *dgroup)
+{
+	int rc = 0;
+
+	if (!hwpt_suits(hwpt, dgroup))
+		return -EINVAL;
+	if (mutex_lock_killable(&hwpt->ioas->attach_lock))
+		return -EINTR;
+	if (hwpt->dead)
+		rc = -ENOENT;
+	else
+		hwpt->nr_groups++;
+	mutex_unlock(&hwpt->ioas->attach_lock);
+	return rc;
+}
+
+void hwpt_put(struct hwpt *hwpt, struct device_group *dgroup)
+{
+	struct ioas *ioas = hwpt->ioas;
+
+	mutex_lock(&ioas->attach_lock);
+	hwpt->nr_groups--;
+	hwpt->dead = hwpt->automatic && !hwpt->nr_groups;
+	if (!hwpt->dead) {
+		mutex_unlock(&ioas->attach_lock);
+		return;
+	}
+	ioas_remove_table(ioas, hwpt);
+	mutex_unlock(&ioas->attach_lock);
+
+	/*
+	 * Whoever has looked the ID up meanwhile finds the table dead and
+	 * leaves. It is empty: it can be the group's next one.
+	 */
+	give_domain(dgroup, hwpt->domain, hwpt->finished);
+	hwpt->domain = NULL;
+	iommufd_object_destroy_owned(ioas->ictx, &hwpt->obj);
+}
+
+void hwpt_destroy(struct iommufd_object *obj)
+{
+	struct hwpt *hwpt = container_of(obj, struct hwpt, obj);
+
+	if (hwpt->domain) {
+		mutex_lock(&hwpt->ioas->attach_lock);
+		ioas_remove_table(hwpt->ioas, hwpt);
+		mutex_unlock(&hwpt->ioas->attach_lock);
+		core_domain_free(hwpt->domain);
+	}
+	iommufd_object_unuse(hwpt->ioas->ictx, &hwpt->ioas->obj);
+}

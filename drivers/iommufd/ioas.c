@@ -1,0 +1,985 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * I/O address spaces: mapping, copying, unmapping, and the page tables below.
+ * ioas.h has the model and the locks.
+ *
+ * IOVA ranges are [start, last], so that the last byte of the 64-bit space is
+ * like any other. A length comes from userspace and is checked before it is
+ * turned into a last.
+ */
+#include <linux/iommufd.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <uapi/linux/iommufd.h>
+
+#include "hwpt.h"
+#include "ioas.h"
+#include "ioctl.h"
+#include "pinned.h"
+
+/* More allowed ranges than this are a mistake. */
+#define ALLOWED_RANGES_MAX	65536
+
+static struct kmem_cache *area_cache;
+
+static struct ioas *ioas_use(struct iommufd_ctx *ictx, u32 id)
+{
+	struct iommufd_object *obj;
+
+	obj = iommufd_object_use(ictx, id, IOMMUFD_OBJECT_IOAS);
+	if (IS_ERR(obj))
+		return ERR_CAST(obj);
+	return container_of(obj, struct ioas, obj);
+}
+
+static void ioas_unuse(struct ioas *ioas)
+{
+	iommufd_object_unuse(ioas->ictx, &ioas->obj);
+}
+
+/*
+ * Areas
+ */
+
+static struct area *area_of(struct iova_node *node)
+{
+	return node ? container_of(node, struct area, iova) : NULL;
+}
+
+static struct area *area_first(struct ioas *ioas, unsigned long start,
+			       unsigned long last)
+{
+	return area_of(iova_map_first(&ioas->space.areas, start, last));
+}
+
+static struct area *area_next(struct area *area, unsigned long last)
+{
+	return area_of(iova_map_next(&area->iova, last));
+}
+
+/*
+ * Describe @length bytes from byte @offset of a span on. The reference to the
+ * span moves into the area on success.
+ */
+static struct area *area_alloc(struct pinned *pinned, unsigned long offset,
+			       unsigned long length, int prot)
+{
+	struct area *area;
+
+	area = kmem_cache_alloc(area_cache, GFP_KERNEL_ACCOUNT);
+	if (!area)
+		return NULL;
+	area->iova.start = 0;		/* until it has a place, its length */
+	area->iova.last = length - 1;
+	area->pages.start = offset >> PAGE_SHIFT;
+	area->pages.last = (offset + length - 1) >> PAGE_SHIFT;
+	area->pinned = pinned;
+	area->next = NULL;
+	area->page_offset = offset_in_page(offset);
+	area->prot = prot;
+	area->state = AREA_FILLING;
+	return area;
+}
+
+static void area_free(struct area *area)
+{
+	pinned_put(area->pinned);
+	kmem_cache_free(area_cache, area);
+}
+
+/* Byte of the span where the area begins. */
+static unsigned long area_offset(const struct area *area)
+{
+	return (area->pages.start << PAGE_SHIFT) + area->page_offset;
+}
+
+/*
+ * Filling page tables with an area. All tables are kept at the same number of
+ * bytes, so that one number says what there is to undo.
+ */
+struct fill {
+	struct pinned_sink sink;
+	struct ioas *ioas;
+	struct area *area;
+	struct hwpt *only;	/* one table, or NULL for all */
+	unsigned long done;	/* bytes mapped */
+};
+
+static struct hwpt *fill_first(const struct fill *fill)
+{
+	if (fill->only)
+		return fill->only;
+	return list_first_entry(&fill->ioas->hwpts, struct hwpt, link);
+}
+
+static struct hwpt *fill_next(const struct fill *fill, struct hwpt *hwpt)
+{
+	if (fill->only || list_is_last(&hwpt->link, &fill->ioas->hwpts))
+		return NULL;
+	return list_next_entry(hwpt, link);
+}
+
+static void hwpt_unmap(struct hwpt *hwpt, unsigned long iova,
+		       unsigned long length)
+{
+	struct core_unmap unmap;
+
+	core_unmap_begin(&unmap, hwpt->domain, false);
+	core_unmap_range(&unmap, iova, length);
+	core_unmap_end(&unmap);
+}
+
+static int fill_take(struct pinned_sink *sink, unsigned long index,
+		     const struct run *runs, unsigned int nr,
+		     struct pin_batch *scratch)
+{
+	struct fill *fill = container_of(sink, struct fill, sink);
+	struct area *area = fill->area;
+	unsigned long iova = area->iova.start + fill->done;
+	unsigned long skip = index == area->pages.start ? area->page_offset : 0;
+	unsigned long length = 0;
+	struct scatterlist *sg;
+	struct hwpt *hwpt, *bad;
+	unsigned int nr_sg, i;
+	int rc;
+
+	for (i = 0; i < nr; i++)
+		length += (unsigned long)runs[i].nr << PAGE_SHIFT;
+	length = min(length - skip, area_length(area) - fill->done);
+
+	sg = pin_batch_sg(scratch, &nr_sg);
+	for (hwpt = fill_first(fill); hwpt; hwpt = fill_next(fill, hwpt)) {
+		rc = core_map(hwpt->domain, iova, runs, nr, skip, length,
+			      area->prot | hwpt->cache_prot, sg, nr_sg);
+		if (rc)
+			goto err_unmap;
+	}
+	fill->done += length;
+	return 0;
+
+err_unmap:
+	bad = hwpt;
+	for (hwpt = fill_first(fill); hwpt != bad; hwpt = fill_next(fill, hwpt))
+		hwpt_unmap(hwpt, iova, length);
+	return rc;
+}
+
+static void fill_undo(struct pinned_sink *sink)
+{
+	struct fill *fill = container_of(sink, struct fill, sink);
+	struct hwpt *hwpt;
+
+	if (!fill->done)
+		return;
+	for (hwpt = fill_first(fill); hwpt; hwpt = fill_next(fill, hwpt))
+		hwpt_unmap(hwpt, fill->area->iova.start, fill->done);
+}
+
+/* Pin an area and put it into all page tables there are. */
+static int area_fill(struct ioas *ioas, struct area *area)
+{
+	struct fill fill = {
+		.sink = { .take = fill_take, .undo = fill_undo },
+		.ioas = ioas,
+		.area = area,
+	};
+
+	if (list_empty(&ioas->hwpts))
+		return 0;
+	return pinned_add(area->pinned, &area->pages, &fill.sink);
+}
+
+/* Put an area into one more page table; @first: it is not pinned yet. */
+static int area_fill_table(struct ioas *ioas, struct area *area,
+			   struct hwpt *hwpt, bool first)
+{
+	struct fill fill = {
+		.sink = { .take = fill_take, .undo = fill_undo },
+		.ioas = ioas,
+		.area = area,
+		.only = hwpt,
+	};
+
+	if (first)
+		return pinned_add(area->pinned, &area->pages, &fill.sink);
+	return pinned_walk(area->pinned, &area->pages, &fill.sink);
+}
+
+/* Take a chain of areas out of all page tables. False: something went wrong. */
+static bool chain_unmap(struct ioas *ioas, struct area *chain)
+{
+	struct core_unmap unmap;
+	struct hwpt *hwpt;
+	struct area *area;
+	bool ok = true;
+
+	list_for_each_entry(hwpt, &ioas->hwpts, link) {
+		core_unmap_begin(&unmap, hwpt->domain, chain->next);
+		for (area = chain; area; area = area->next) {
+			ok &= core_unmap_range(&unmap, area->iova.start,
+					       area_length(area));
+			cond_resched();
+		}
+		core_unmap_end(&unmap);
+	}
+	return ok;
+}
+
+/*
+ * Unmap a chain of areas that are marked as leaving, and forget them. Only when
+ * every page table has been flushed are the pages let go of.
+ */
+static void chain_remove(struct ioas *ioas, struct area *chain)
+{
+	bool ok = chain_unmap(ioas, chain);
+	struct area *area;
+
+	while ((area = chain)) {
+		chain = area->next;
+		mutex_lock(&ioas->lock);
+		iova_map_remove(&ioas->space.areas, &area->iova);
+		mutex_unlock(&ioas->lock);
+		if (!ok)
+			continue;	/* a device may still reach the pages */
+		if (!list_empty(&ioas->hwpts))
+			pinned_remove(area->pinned, &area->pages);
+		area_free(area);
+		cond_resched();
+	}
+}
+
+static bool chain_is_aligned(const struct area *chain, unsigned long align)
+{
+	const struct area *area;
+
+	for (area = chain; area; area = area->next)
+		if ((area_offset(area) | area_length(area)) & (align - 1))
+			return false;
+	return true;
+}
+
+/*
+ * Give a chain of new areas IOVAs one behind the other, from *iova on, or from
+ * where there is room when @automatic.
+ */
+static int chain_insert(struct ioas *ioas, struct area *chain,
+			unsigned long *iova, unsigned long length,
+			unsigned long align, bool automatic)
+{
+	unsigned long start, size;
+	struct area *area;
+	int rc;
+
+	mutex_lock(&ioas->lock);
+	if (automatic)
+		rc = iova_space_find(&ioas->space, length, align, iova);
+	else
+		rc = iova_space_check(&ioas->space, *iova, length, ioas->align);
+	if (rc)
+		goto out_unlock;
+
+	start = *iova;
+	for (area = chain; area; area = area->next) {
+		size = area_length(area);
+		area->iova.start = start;
+		area->iova.last = start + (size - 1);
+		WARN_ON(iova_map_insert(&ioas->space.areas, &area->iova));
+		start += size;
+	}
+out_unlock:
+	mutex_unlock(&ioas->lock);
+	return rc;
+}
+
+static void chain_ready(struct ioas *ioas, struct area *chain)
+{
+	struct area *area;
+
+	mutex_lock(&ioas->lock);
+	for (area = chain; area; area = area->next)
+		area->state = AREA_READY;
+	mutex_unlock(&ioas->lock);
+}
+
+static void chain_free(struct area *chain)
+{
+	struct area *area;
+
+	while ((area = chain)) {
+		chain = area->next;
+		area_free(area);
+	}
+}
+
+/* Filled areas up to, not including, @end go back to not being pinned. */
+static void chain_empty(struct ioas *ioas, struct area *chain,
+			struct area *end)
+{
+	struct hwpt *hwpt;
+	struct area *area;
+
+	for (area = chain; area != end; area = area->next) {
+		list_for_each_entry(hwpt, &ioas->hwpts, link)
+			hwpt_unmap(hwpt, area->iova.start, area_length(area));
+		if (!list_empty(&ioas->hwpts))
+			pinned_remove(area->pinned, &area->pages);
+	}
+}
+
+static void chain_erase(struct ioas *ioas, struct area *chain)
+{
+	struct area *area;
+
+	mutex_lock(&ioas->lock);
+	for (area = chain; area; area = area->next)
+		iova_map_remove(&ioas->space.areas, &area->iova);
+	mutex_unlock(&ioas->lock);
+}
+
+/*
+ * How an automatic IOVA is aligned: to the largest power of two that divides the
+ * length, so that equal buffers tile. Memory that could use the IOMMU's large
+ * pages gets an IOVA that can as well.
+ */
+static unsigned long auto_align(const struct ioas *ioas, unsigned long offset,
+				unsigned long length)
+{
+	unsigned long align = max(ioas->align, 1UL << __ffs(length));
+
+	if (length >= SZ_2M && IS_ALIGNED(offset, SZ_2M))
+		align = max_t(unsigned long, align, SZ_2M);
+	if (length >= SZ_1G && IS_ALIGNED(offset, SZ_1G))
+		align = max_t(unsigned long, align, SZ_1G);
+	return align;
+}
+
+/*
+ * Make a chain of new areas a mapping of @length bytes. @offset tells how the
+ * memory is aligned, see auto_align(). On success the chain belongs to the address space
+ * and *iova is set; @respond tells userspace, the last step that can fail. On
+ * failure the chain is freed.
+ */
+static int chain_map(struct ioas *ioas, struct area *chain, unsigned long offset,
+		     unsigned long length, unsigned long *iova, bool automatic,
+		     struct iommufd_ucmd *ucmd,
+		     void (*set_iova)(void *cmd, unsigned long iova))
+{
+	struct area *area;
+	int rc;
+
+	if (down_read_killable(&ioas->tables_sem)) {
+		rc = -EINTR;
+		goto err_free;
+	}
+	if (!chain_is_aligned(chain, ioas->align)) {
+		rc = -EINVAL;
+		goto err_unlock;
+	}
+	rc = chain_insert(ioas, chain, iova, length,
+			  auto_align(ioas, offset, length), automatic);
+	if (rc)
+		goto err_unlock;
+	for (area = chain; area; area = area->next) {
+		rc = area_fill(ioas, area);
+		if (rc)
+			goto err_empty;
+	}
+	set_iova(ucmd->cmd, *iova);
+	rc = iommufd_ucmd_respond(ucmd);
+	if (rc)
+		goto err_empty;
+	chain_ready(ioas, chain);
+	up_read(&ioas->tables_sem);
+	return 0;
+
+err_empty:
+	chain_empty(ioas, chain, area);
+	chain_erase(ioas, chain);
+err_unlock:
+	up_read(&ioas->tables_sem);
+err_free:
+	chain_free(chain);
+	return rc;
+}
+
+/*
+ * Page tables below
+ */
+
+static int reserve_locked(struct ioas *ioas, unsigned long start,
+			  unsigned long last, const void *owner)
+{
+	struct iova_range *range;
+	int rc;
+
+	lockdep_assert_held_write(&ioas->tables_sem);
+	range = kzalloc(sizeof(*range), GFP_KERNEL_ACCOUNT);
+	if (!range)
+		return -ENOMEM;
+	range->node.start = start;
+	range->node.last = last;
+	range->owner = owner;
+	mutex_lock(&ioas->lock);
+	rc = iova_space_reserve(&ioas->space, range);
+	mutex_unlock(&ioas->lock);
+	if (rc)
+		kfree(range);
+	return rc;
+}
+
+static void unreserve_locked(struct ioas *ioas, const void *owner)
+{
+	struct iova_range *range;
+
+	lockdep_assert_held_write(&ioas->tables_sem);
+	do {
+		mutex_lock(&ioas->lock);
+		range = iova_space_unreserve(&ioas->space, owner);
+		mutex_unlock(&ioas->lock);
+		kfree(range);
+	} while (range);
+}
+
+int ioas_reserve(struct ioas *ioas, unsigned long start, unsigned long last,
+		 const void *owner)
+{
+	int rc;
+
+	if (down_write_killable(&ioas->tables_sem))
+		return -EINTR;
+	rc = reserve_locked(ioas, start, last, owner);
+	up_write(&ioas->tables_sem);
+	return rc;
+}
+
+void ioas_unreserve(struct ioas *ioas, const void *owner)
+{
+	down_write(&ioas->tables_sem);
+	unreserve_locked(ioas, owner);
+	up_write(&ioas->tables_sem);
+}
+
+/* Keep areas out of where the table cannot translate. */
+static int reserve_beyond(struct ioas *ioas, const struct hwpt *hwpt)
+{
+	const struct core_limits *limits = &hwpt->limits;
+	int rc = 0;
+
+	if (limits->iova_first)
+		rc = reserve_locked(ioas, 0, limits->iova_first - 1, hwpt);
+	if (!rc && limits->iova_last != ULONG_MAX)
+		rc = reserve_locked(ioas, limits->iova_last + 1, ULONG_MAX,
+				    hwpt);
+	return rc;
+}
+
+static unsigned long table_align(const struct hwpt *hwpt)
+{
+	return 1UL << __ffs(hwpt->limits.pgsizes);
+}
+
+/* With tables_sem held for writing all areas are ready, and stay. */
+static bool areas_are_aligned(struct ioas *ioas, unsigned long align)
+{
+	struct area *area;
+
+	for (area = area_first(ioas, 0, ULONG_MAX); area;
+	     area = area_next(area, ULONG_MAX))
+		if ((area->iova.start | area_offset(area) |
+		     area_length(area)) & (align - 1))
+			return false;
+	return true;
+}
+
+int ioas_add_table(struct ioas *ioas, struct hwpt *hwpt)
+{
+	unsigned long align = table_align(hwpt);
+	struct area *area, *undo;
+	struct core_unmap unmap;
+	bool first;
+	int rc;
+
+	if (down_write_killable(&ioas->tables_sem))
+		return -EINTR;
+	if (align > ioas->align && !areas_are_aligned(ioas, align)) {
+		rc = -EADDRINUSE;
+		goto err_unlock;
+	}
+	rc = reserve_beyond(ioas, hwpt);
+	if (rc)
+		goto err_unreserve;
+
+	first = list_empty(&ioas->hwpts);
+	for (area = area_first(ioas, 0, ULONG_MAX); area;
+	     area = area_next(area, ULONG_MAX)) {
+		rc = area_fill_table(ioas, area, hwpt, first);
+		if (rc)
+			goto err_empty;
+		cond_resched();
+	}
+	list_add_tail(&hwpt->link, &ioas->hwpts);
+	ioas->align = max(ioas->align, align);
+	up_write(&ioas->tables_sem);
+	return 0;
+
+err_empty:
+	core_unmap_begin(&unmap, hwpt->domain, true);
+	for (undo = area_first(ioas, 0, ULONG_MAX); undo != area;
+	     undo = area_next(undo, ULONG_MAX))
+		core_unmap_range(&unmap, undo->iova.start, area_length(undo));
+	core_unmap_end(&unmap);
+	if (first)
+		for (undo = area_first(ioas, 0, ULONG_MAX); undo != area;
+		     undo = area_next(undo, ULONG_MAX))
+			pinned_remove(undo->pinned, &undo->pages);
+err_unreserve:
+	unreserve_locked(ioas, hwpt);
+err_unlock:
+	up_write(&ioas->tables_sem);
+	return rc;
+}
+
+void ioas_remove_table(struct ioas *ioas, struct hwpt *hwpt)
+{
+	struct core_unmap unmap;
+	struct hwpt *other;
+	struct area *area;
+
+	down_write(&ioas->tables_sem);
+	list_del(&hwpt->link);
+	core_unmap_begin(&unmap, hwpt->domain, true);
+	for (area = area_first(ioas, 0, ULONG_MAX); area;
+	     area = area_next(area, ULONG_MAX)) {
+		core_unmap_range(&unmap, area->iova.start, area_length(area));
+		cond_resched();
+	}
+	core_unmap_end(&unmap);
+	if (list_empty(&ioas->hwpts))
+		for (area = area_first(ioas, 0, ULONG_MAX); area;
+		     area = area_next(area, ULONG_MAX))
+			pinned_remove(area->pinned, &area->pages);
+
+	ioas->align = 1;
+	list_for_each_entry(other, &ioas->hwpts, link)
+		ioas->align = max(ioas->align, table_align(other));
+	unreserve_locked(ioas, hwpt);
+	up_write(&ioas->tables_sem);
+}
+
+/*
+ * The ioctls
+ */
+
+int ioas_ioctl_alloc(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_ioas_alloc *cmd = ucmd->cmd;
+	struct ioas *ioas;
+	int rc;
+
+	if (cmd->flags)
+		return -EOPNOTSUPP;
+	ioas = iommufd_object_alloc(ucmd->ictx, sizeof(*ioas),
+				    IOMMUFD_OBJECT_IOAS);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+	ioas->ictx = ucmd->ictx;
+	mutex_init(&ioas->attach_lock);
+	init_rwsem(&ioas->tables_sem);
+	INIT_LIST_HEAD(&ioas->hwpts);
+	ioas->align = 1;
+	mutex_init(&ioas->lock);
+	iova_space_init(&ioas->space);
+
+	cmd->out_ioas_id = ioas->obj.id;
+	rc = iommufd_ucmd_respond(ucmd);
+	if (rc) {
+		iommufd_object_abort(ucmd->ictx, &ioas->obj);
+		return rc;
+	}
+	iommufd_object_publish(ucmd->ictx, &ioas->obj);
+	return 0;
+}
+
+static void free_ranges(struct rb_root_cached *root)
+{
+	struct interval_tree_node *node;
+
+	while ((node = interval_tree_iter_first(root, 0, ULONG_MAX))) {
+		interval_tree_remove(node, root);
+		kfree(container_of(node, struct iova_range, node));
+	}
+}
+
+/* Nobody uses it: there is no page table, and nothing is pinned. */
+void ioas_destroy(struct iommufd_object *obj)
+{
+	struct ioas *ioas = container_of(obj, struct ioas, obj);
+	struct area *area;
+
+	WARN_ON(!list_empty(&ioas->hwpts));
+	while ((area = area_first(ioas, 0, ULONG_MAX))) {
+		iova_map_remove(&ioas->space.areas, &area->iova);
+		area_free(area);
+		cond_resched();
+	}
+	free_ranges(&ioas->space.allowed);
+	WARN_ON(!RB_EMPTY_ROOT(&ioas->space.reserved.rb_root));
+}
+
+/*
+ * Write as many usable ranges as there is room for, and count them all. The
+ * reserved ranges hold still for whoever has tables_sem.
+ */
+static int write_usable(struct ioas *ioas, struct iommu_iova_range __user *out,
+			u32 room, u32 *nr)
+{
+	unsigned long from = 0, start, last;
+	struct iommu_iova_range range;
+
+	for (*nr = 0; iova_space_next_usable(&ioas->space, from, &start, &last);
+	     from = last + 1) {
+		if (*nr < room) {
+			range.start = start;
+			range.last = last;
+			if (copy_to_user(&out[*nr], &range, sizeof(range)))
+				return -EFAULT;
+		}
+		(*nr)++;
+		if (last == ULONG_MAX)
+			break;
+	}
+	return 0;
+}
+
+int ioas_ioctl_iova_ranges(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_ioas_iova_ranges *cmd = ucmd->cmd;
+	u32 room = cmd->num_iovas;
+	struct ioas *ioas;
+	int rc;
+
+	if (cmd->__reserved)
+		return -EOPNOTSUPP;
+	ioas = ioas_use(ucmd->ictx, cmd->ioas_id);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+	if (down_read_killable(&ioas->tables_sem)) {
+		rc = -EINTR;
+		goto out_unuse;
+	}
+	cmd->out_iova_alignment = ioas->align;
+	rc = write_usable(ioas, u64_to_user_ptr(cmd->allowed_iovas), room,
+			  &cmd->num_iovas);
+	up_read(&ioas->tables_sem);
+	if (rc)
+		goto out_unuse;
+	rc = iommufd_ucmd_respond(ucmd);
+	if (!rc && cmd->num_iovas > room)
+		rc = -EMSGSIZE;
+out_unuse:
+	ioas_unuse(ioas);
+	return rc;
+}
+
+static int read_allowed(struct rb_root_cached *root,
+			struct iommu_iova_range __user *in, u32 nr)
+{
+	struct iommu_iova_range user;
+	struct iova_range *range;
+	u32 i;
+	int rc;
+
+	for (i = 0; i < nr; i++) {
+		if (copy_from_user(&user, &in[i], sizeof(user)))
+			return -EFAULT;
+		if (user.start > user.last)
+			return -EINVAL;
+		range = kzalloc(sizeof(*range), GFP_KERNEL_ACCOUNT);
+		if (!range)
+			return -ENOMEM;
+		range->node.start = user.start;
+		range->node.last = user.last;
+		rc = iova_allowed_insert(root, range);
+		if (rc) {
+			kfree(range);
+			return rc;
+		}
+		cond_resched();
+	}
+	return 0;
+}
+
+int ioas_ioctl_allow_iovas(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_ioas_allow_iovas *cmd = ucmd->cmd;
+	struct rb_root_cached allowed = RB_ROOT_CACHED;
+	struct ioas *ioas;
+	int rc;
+
+	if (cmd->__reserved)
+		return -EOPNOTSUPP;
+	ioas = ioas_use(ucmd->ictx, cmd->ioas_id);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+	if (cmd->num_iovas > ALLOWED_RANGES_MAX) {
+		rc = -EINVAL;
+		goto out_unuse;
+	}
+	rc = read_allowed(&allowed, u64_to_user_ptr(cmd->allowed_iovas),
+			  cmd->num_iovas);
+	if (rc)
+		goto out_free;
+	if (down_write_killable(&ioas->tables_sem)) {
+		rc = -EINTR;
+		goto out_free;
+	}
+	mutex_lock(&ioas->lock);
+	rc = iova_space_allow(&ioas->space, &allowed);
+	mutex_unlock(&ioas->lock);
+	up_write(&ioas->tables_sem);
+out_free:
+	free_ranges(&allowed);		/* the old ones, or those refused */
+out_unuse:
+	ioas_unuse(ioas);
+	return rc;
+}
+
+static int prot_of(u32 flags)
+{
+	return (flags & IOMMU_IOAS_MAP_READABLE ? IOMMU_READ : 0) |
+	       (flags & IOMMU_IOAS_MAP_WRITEABLE ? IOMMU_WRITE : 0);
+}
+
+#define MAP_FLAGS (IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE | \
+		   IOMMU_IOAS_MAP_READABLE)
+
+static void map_set_iova(void *cmd, unsigned long iova)
+{
+	((struct iommu_ioas_map *)cmd)->iova = iova;
+}
+
+int ioas_ioctl_map(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_ioas_map *cmd = ucmd->cmd;
+	unsigned long uptr = cmd->user_va, iova = cmd->iova;
+	int prot = prot_of(cmd->flags);
+	struct pinned *pinned;
+	struct area *area;
+	struct ioas *ioas;
+	int rc;
+
+	if ((cmd->flags & ~MAP_FLAGS) || cmd->__reserved)
+		return -EOPNOTSUPP;
+	if (!prot || !cmd->length)
+		return -EINVAL;
+	if ((cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA) &&
+	    iova + (cmd->length - 1) < iova)
+		return -EOVERFLOW;
+
+	ioas = ioas_use(ucmd->ictx, cmd->ioas_id);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+	pinned = pinned_alloc(ucmd->ictx, uptr, cmd->length,
+			      prot & IOMMU_WRITE);
+	if (IS_ERR(pinned)) {
+		rc = PTR_ERR(pinned);
+		goto out_unuse;
+	}
+	area = area_alloc(pinned, offset_in_page(uptr), cmd->length, prot);
+	if (!area) {
+		pinned_put(pinned);
+		rc = -ENOMEM;
+		goto out_unuse;
+	}
+	rc = chain_map(ioas, area, uptr, cmd->length, &iova,
+		       !(cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA), ucmd,
+		       map_set_iova);
+out_unuse:
+	ioas_unuse(ioas);
+	return rc;
+}
+
+/*
+ * New areas for what is mapped at [start, last], which must be without a gap.
+ * @prot: what devices may do, 0 for what they may do there.
+ */
+static int chain_copy(struct ioas *ioas, unsigned long start,
+		      unsigned long last, int prot, struct area **chain)
+{
+	unsigned long from = start, to;
+	struct area *area, *copy, **end = chain;
+	int rc;
+
+	*chain = NULL;
+	mutex_lock(&ioas->lock);
+	for (area = area_first(ioas, start, last); ;
+	     area = area_next(area, last)) {
+		rc = -ENOENT;
+		if (!area || area->iova.start > from ||
+		    area->state != AREA_READY)
+			goto err_free;
+		rc = -EPERM;
+		if ((prot & IOMMU_WRITE) && !area->pinned->writable)
+			goto err_free;
+
+		to = min(last, area->iova.last);
+		pinned_get(area->pinned);
+		copy = area_alloc(area->pinned,
+				  area_offset(area) + (from - area->iova.start),
+				  to - from + 1, prot ?: area->prot);
+		if (!copy) {
+			pinned_put(area->pinned);
+			rc = -ENOMEM;
+			goto err_free;
+		}
+		*end = copy;
+		end = &copy->next;
+		if (to == last)
+			break;
+		from = to + 1;
+	}
+	mutex_unlock(&ioas->lock);
+	return 0;
+
+err_free:
+	mutex_unlock(&ioas->lock);
+	chain_free(*chain);
+	return rc;
+}
+
+static void copy_set_iova(void *cmd, unsigned long iova)
+{
+	((struct iommu_ioas_copy *)cmd)->dst_iova = iova;
+}
+
+int ioas_ioctl_copy(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_ioas_copy *cmd = ucmd->cmd;
+	unsigned long iova = cmd->dst_iova, src_last;
+	struct area *chain;
+	struct ioas *ioas;
+	int rc;
+
+	if (cmd->flags & ~MAP_FLAGS)
+		return -EOPNOTSUPP;
+	if (!cmd->length)
+		return -EINVAL;
+	if (check_add_overflow((unsigned long)cmd->src_iova,
+			       (unsigned long)cmd->length - 1, &src_last))
+		return -EOVERFLOW;
+	if ((cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA) &&
+	    iova + (cmd->length - 1) < iova)
+		return -EOVERFLOW;
+
+	ioas = ioas_use(ucmd->ictx, cmd->src_ioas_id);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+	rc = chain_copy(ioas, cmd->src_iova, src_last, prot_of(cmd->flags),
+			&chain);
+	ioas_unuse(ioas);
+	if (rc)
+		return rc;
+
+	ioas = ioas_use(ucmd->ictx, cmd->dst_ioas_id);
+	if (IS_ERR(ioas)) {
+		chain_free(chain);
+		return PTR_ERR(ioas);
+	}
+	rc = chain_map(ioas, chain, chain->pinned->uptr + area_offset(chain),
+		       cmd->length, &iova,
+		       !(cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA), ucmd,
+		       copy_set_iova);
+	ioas_unuse(ioas);
+	return rc;
+}
+
+/* Mark what lies wholly in [start, last] as leaving, and chain it. */
+static int chain_leave(struct ioas *ioas, unsigned long start,
+		       unsigned long last, struct area **chain)
+{
+	struct area *area, *next = NULL;
+	int rc = 0;
+
+	mutex_lock(&ioas->lock);
+	for (area = area_first(ioas, start, last); area;
+	     area = area_next(area, last)) {
+		if (area->iova.start < start || area->iova.last > last)
+			rc = -ENOENT;
+		else if (area->state != AREA_READY)
+			rc = -EBUSY;
+		if (rc)
+			goto out_unlock;
+	}
+	*chain = NULL;
+	for (area = area_first(ioas, start, last); area; area = next) {
+		next = area_next(area, last);
+		area->state = AREA_LEAVING;
+		area->next = *chain;
+		*chain = area;
+	}
+out_unlock:
+	mutex_unlock(&ioas->lock);
+	return rc;
+}
+
+static int ioas_unmap(struct ioas *ioas, unsigned long start,
+		      unsigned long last, u64 *length)
+{
+	struct area *chain, *area;
+	int rc;
+
+	if (down_read_killable(&ioas->tables_sem))
+		return -EINTR;
+	rc = chain_leave(ioas, start, last, &chain);
+	if (!rc && !chain && (start || last != ULONG_MAX))
+		rc = -ENOENT;
+	if (!rc && chain) {
+		for (area = chain; area; area = area->next)
+			*length += area_length(area);
+		chain_remove(ioas, chain);
+	}
+	up_read(&ioas->tables_sem);
+	return rc;
+}
+
+int ioas_ioctl_unmap(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_ioas_unmap *cmd = ucmd->cmd;
+	unsigned long start = cmd->iova, last;
+	struct ioas *ioas;
+	int rc;
+
+	/* The whole space is spelled 0 to 2^64 - 1, a byte short of itself. */
+	if (!start && cmd->length == ULONG_MAX)
+		last = ULONG_MAX;
+	else if (!cmd->length)
+		return -EINVAL;
+	else if (check_add_overflow(start, (unsigned long)cmd->length - 1,
+				    &last))
+		return -EOVERFLOW;
+
+	ioas = ioas_use(ucmd->ictx, cmd->ioas_id);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+	cmd->length = 0;
+	rc = ioas_unmap(ioas, start, last, &cmd->length);
+	if (!rc)
+		rc = iommufd_ucmd_respond(ucmd);
+	ioas_unuse(ioas);
+	return rc;
+}
+
+int ioas_init(void)
+{
+	area_cache = KMEM_CACHE(area, SLAB_ACCOUNT);
+	return area_cache ? 0 : -ENOMEM;
+}
+
+void ioas_uninit(void)
+{
+	kmem_cache_destroy(area_cache);
+}

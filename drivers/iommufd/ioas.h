@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * An I/O address space: which IOVAs lead to which memory, whatever page tables
+ * put that into effect.
+ */
+#ifndef IOMMUFD_IOAS_H
+#define IOMMUFD_IOAS_H
+
+#include <linux/interval_tree.h>
+#include <linux/mutex.h>
+#include <linux/rwsem.h>
+
+#include "iova.h"
+#include "object.h"
+
+struct hwpt;
+struct iommufd_ucmd;
+struct pinned;
+
+/*
+ * A mapping. It is in the tree from the moment its IOVA is chosen, so that
+ * nobody else takes that, but only a ready one can be unmapped or copied. It is
+ * a consumer of its pages while the address space has a page table.
+ */
+struct area {
+	struct iova_node iova;			/* ioas.lock */
+	struct interval_tree_node pages;	/* constant start, last */
+	struct pinned *pinned;			/* one reference */
+	struct area *next;			/* private to who maps, unmaps */
+	unsigned short page_offset;		/* of byte 0 in its page */
+	u8 prot;				/* IOMMU_READ, IOMMU_WRITE */
+	u8 state;				/* ioas.lock */
+};
+
+enum area_state {
+	AREA_FILLING,
+	AREA_READY,
+	AREA_LEAVING,
+};
+
+static inline unsigned long area_length(const struct area *area)
+{
+	return area->iova.last - area->iova.start + 1;
+}
+
+struct ioas {
+	struct iommufd_object obj;
+	struct iommufd_ctx *ictx;
+
+	/*
+	 * Page tables come, are shared and go under this one. Protects
+	 * hwpt.nr_groups and, together with tables_sem for writing, hwpts.
+	 */
+	struct mutex attach_lock;
+
+	/*
+	 * Held for reading by whatever changes areas, from before their IOVA is
+	 * taken until they are ready or gone. Held for writing to change
+	 * hwpts, align, and the reserved and allowed ranges: there are only
+	 * ready areas then.
+	 */
+	struct rw_semaphore tables_sem;
+	struct list_head hwpts;
+	unsigned long align;		/* of IOVA, length, user address */
+
+	struct mutex lock;		/* short: the trees in space */
+	struct iova_space space;
+};
+
+int ioas_init(void);
+void ioas_uninit(void);
+void ioas_destroy(struct iommufd_object *obj);
+
+int ioas_ioctl_alloc(struct iommufd_ucmd *ucmd);
+int ioas_ioctl_iova_ranges(struct iommufd_ucmd *ucmd);
+int ioas_ioctl_allow_iovas(struct iommufd_ucmd *ucmd);
+int ioas_ioctl_map(struct iommufd_ucmd *ucmd);
+int ioas_ioctl_copy(struct iommufd_ucmd *ucmd);
+int ioas_ioctl_unmap(struct iommufd_ucmd *ucmd);
+
+/**
+ * ioas_add_table - put a page table under an address space
+ * @ioas: used by the caller
+ * @hwpt: finished, empty
+ *
+ * Narrows the address space to what the table can translate and fills the table
+ * with what is mapped.
+ *
+ * Return: 0; -EADDRINUSE when a mapping or an allowed range does not fit; or why
+ * the memory could not be pinned or mapped. Nothing has changed then.
+ */
+int ioas_add_table(struct ioas *ioas, struct hwpt *hwpt);
+
+/* The opposite; the table is empty afterwards. Cannot fail. */
+void ioas_remove_table(struct ioas *ioas, struct hwpt *hwpt);
+
+/*
+ * Keep a range out of the address space on behalf of @owner; unreserve takes
+ * back all of an owner's. 0, -EADDRINUSE, -ENOMEM, -EINTR.
+ */
+int ioas_reserve(struct ioas *ioas, unsigned long start, unsigned long last,
+		 const void *owner);
+void ioas_unreserve(struct ioas *ioas, const void *owner);
+
+#endif

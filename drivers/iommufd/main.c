@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * /dev/iommu: one file is one context, and the ioctl table.
+ *
+ * Every ioctl passes a structure whose first member is its size as userspace
+ * knows it, so that both sides may grow. What that means is settled here, once:
+ * a size below the first published one is EINVAL, bytes that this kernel does
+ * not know must be zero (E2BIG), bytes that userspace does not know read as
+ * zero. A handler sees a complete structure in kernel memory.
+ *
+ * Lock order of the module, outermost first:
+ *
+ *	iommufd_ctx.groups_lock		which groups the context has
+ *	device_group.lock		where a group is attached
+ *	ioas.attach_lock		birth and death of automatic page tables
+ *	ioas.tables_sem			write: page tables come and go;
+ *					read: map, unmap, copy
+ *	mmap_lock, by faulting and pinning
+ *	pinned.state PINNED_FILLING	one at a time pins into a span
+ *	ioas.lock, pinned.lock		short, never held to pin or to fault
+ *	ictx.owner_lock, lock of the ID table
+ *
+ * The IOMMU core's group->mutex is taken inside iommu_core.c only, and nothing
+ * of ours is taken under it. vfio's dev_set->lock comes before all of these.
+ */
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/iommufd.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <uapi/linux/iommufd.h>
+
+#include "device.h"
+#include "ioas.h"
+#include "ioctl.h"
+#include "object.h"
+#include "pinned.h"
+
+static int iommufd_destroy(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_destroy *cmd = ucmd->cmd;
+
+	return iommufd_object_destroy(ucmd->ictx, cmd->id);
+}
+
+/* Room for the largest structure of the table. */
+union ioctl_buffer {
+	struct iommu_destroy destroy;
+	struct iommu_ioas_alloc alloc;
+	struct iommu_ioas_iova_ranges iova_ranges;
+	struct iommu_ioas_allow_iovas allow_iovas;
+	struct iommu_ioas_map map;
+	struct iommu_ioas_copy copy;
+	struct iommu_ioas_unmap unmap;
+};
+
+struct ioctl_op {
+	unsigned int cmd;
+	unsigned int size;
+	unsigned int min_size;
+	int (*execute)(struct iommufd_ucmd *ucmd);
+};
+
+#define IOCTL_OP(_cmd, _fn, _struct, _last)				\
+	[_IOC_NR(_cmd) - IOMMUFD_CMD_BASE] = {				\
+		.cmd = _cmd,						\
+		.size = sizeof(_struct) +				\
+			BUILD_BUG_ON_ZERO(sizeof(union ioctl_buffer) <	\
+					  sizeof(_struct)),		\
+		.min_size = offsetofend(_struct, _last),		\
+		.execute = _fn,						\
+	}
+
+/* By number. */
+static const struct ioctl_op ioctl_ops[] = {
+	IOCTL_OP(IOMMU_DESTROY, iommufd_destroy, struct iommu_destroy, id),
+	IOCTL_OP(IOMMU_IOAS_ALLOC, ioas_ioctl_alloc,
+		 struct iommu_ioas_alloc, out_ioas_id),
+	IOCTL_OP(IOMMU_IOAS_ALLOW_IOVAS, ioas_ioctl_allow_iovas,
+		 struct iommu_ioas_allow_iovas, allowed_iovas),
+	IOCTL_OP(IOMMU_IOAS_COPY, ioas_ioctl_copy,
+		 struct iommu_ioas_copy, src_iova),
+	IOCTL_OP(IOMMU_IOAS_IOVA_RANGES, ioas_ioctl_iova_ranges,
+		 struct iommu_ioas_iova_ranges, out_iova_alignment),
+	IOCTL_OP(IOMMU_IOAS_MAP, ioas_ioctl_map, struct iommu_ioas_map, iova),
+	IOCTL_OP(IOMMU_IOAS_UNMAP, ioas_ioctl_unmap,
+		 struct iommu_ioas_unmap, length),
+};
+
+static long iommufd_ioctl(struct file *file, unsigned int cmd,
+			  unsigned long arg)
+{
+	struct iommufd_ucmd ucmd = {
+		.ictx = file->private_data,
+		.ubuffer = (void __user *)arg,
+	};
+	const struct ioctl_op *op;
+	union ioctl_buffer buffer;
+	unsigned int nr = _IOC_NR(cmd) - IOMMUFD_CMD_BASE;
+	int rc;
+
+	if (nr >= ARRAY_SIZE(ioctl_ops))
+		return -ENOTTY;
+	op = &ioctl_ops[nr];
+	if (op->cmd != cmd)
+		return -ENOTTY;
+
+	rc = get_user(ucmd.user_size, (u32 __user *)ucmd.ubuffer);
+	if (rc)
+		return rc;
+	if (ucmd.user_size < op->min_size)
+		return -EINVAL;
+
+	rc = copy_struct_from_user(&buffer, op->size, ucmd.ubuffer,
+				   ucmd.user_size);
+	if (rc)
+		return rc;
+	ucmd.cmd = &buffer;
+	ucmd.size = op->size;
+	return op->execute(&ucmd);
+}
+
+int iommufd_ucmd_respond(struct iommufd_ucmd *ucmd)
+{
+	if (copy_to_user(ucmd->ubuffer, ucmd->cmd,
+			 min(ucmd->user_size, ucmd->size)))
+		return -EFAULT;
+	return 0;
+}
+
+static int iommufd_open(struct inode *inode, struct file *file)
+{
+	struct iommufd_ctx *ictx;
+
+	ictx = kzalloc(sizeof(*ictx), GFP_KERNEL_ACCOUNT);
+	if (!ictx)
+		return -ENOMEM;
+	xa_init_flags(&ictx->objects, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
+	init_waitqueue_head(&ictx->leaving);
+	mutex_init(&ictx->groups_lock);
+	INIT_LIST_HEAD(&ictx->groups);
+	mutex_init(&ictx->owner_lock);
+	ictx->file = file;
+	file->private_data = ictx;
+	return 0;
+}
+
+/* No ioctl is in flight and no device is bound: both hold the file. */
+static int iommufd_release(struct inode *inode, struct file *file)
+{
+	struct iommufd_ctx *ictx = file->private_data;
+
+	iommufd_object_destroy_all(ictx);
+	WARN_ON(!list_empty(&ictx->groups));
+	pin_owner_forget(ictx);
+	xa_destroy(&ictx->objects);
+	kfree(ictx);
+	return 0;
+}
+
+static const struct file_operations iommufd_fops = {
+	.owner = THIS_MODULE,
+	.open = iommufd_open,
+	.release = iommufd_release,
+	.unlocked_ioctl = iommufd_ioctl,
+	/* All structures have one layout: no translation is needed. */
+	.compat_ioctl = compat_ptr_ioctl,
+	.llseek = noop_llseek,
+};
+
+struct iommufd_ctx *iommufd_ctx_from_file(struct file *file)
+{
+	struct iommufd_ctx *ictx;
+
+	if (file->f_op != &iommufd_fops)
+		return ERR_PTR(-EBADFD);
+	ictx = file->private_data;
+	iommufd_ctx_get(ictx);
+	return ictx;
+}
+EXPORT_SYMBOL_GPL(iommufd_ctx_from_file);
+
+struct iommufd_ctx *iommufd_ctx_from_fd(int fd)
+{
+	struct file *file = fget(fd);
+
+	if (!file)
+		return ERR_PTR(-EBADF);
+	if (file->f_op != &iommufd_fops) {
+		fput(file);
+		return ERR_PTR(-EBADFD);
+	}
+	/* The reference to the file moves into the context's. */
+	return file->private_data;
+}
+EXPORT_SYMBOL_GPL(iommufd_ctx_from_fd);
+
+void iommufd_ctx_get(struct iommufd_ctx *ictx)
+{
+	get_file(ictx->file);
+}
+EXPORT_SYMBOL_GPL(iommufd_ctx_get);
+
+void iommufd_ctx_put(struct iommufd_ctx *ictx)
+{
+	fput(ictx->file);
+}
+EXPORT_SYMBOL_GPL(iommufd_ctx_put);
+
+static struct miscdevice iommufd_misc = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "iommu",
+	.nodename = "iommu",
+	.mode = 0660,
+	.fops = &iommufd_fops,
+};
+
+static int __init iommufd_init(void)
+{
+	int rc;
+
+	rc = ioas_init();
+	if (rc)
+		return rc;
+	rc = misc_register(&iommufd_misc);
+	if (rc)
+		goto err_ioas;
+	return 0;
+
+err_ioas:
+	ioas_uninit();
+	return rc;
+}
+
+static void __exit iommufd_exit(void)
+{
+	misc_deregister(&iommufd_misc);
+	ioas_uninit();
+}
+
+module_init(iommufd_init);
+module_exit(iommufd_exit);
+
+MODULE_DESCRIPTION("I/O page tables for userspace: /dev/iommu");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * IDs, references, birth and death. object.h has the model.
+ *
+ * The ID table is an allocating xarray. An ID that is reserved and has no object
+ * (being born, or being destroyed) reads as NULL and is given to nobody else.
+ * The lock is the table's own spinlock: it orders look-up against removal and is
+ * innermost.
+ */
+#include <linux/err.h>
+#include <linux/slab.h>
+
+#include "device.h"
+#include "hwpt.h"
+#include "ioas.h"
+#include "object.h"
+
+/* An object as its destroyer finds it: its own count, and its maker's. */
+#define USERS_PLAIN	1
+#define USERS_OWNED	2
+
+static void (*const destroy_ops[IOMMUFD_OBJECT_NR_TYPES])
+	(struct iommufd_object *obj) = {
+	[IOMMUFD_OBJECT_IOAS] = ioas_destroy,
+	[IOMMUFD_OBJECT_HWPT] = hwpt_destroy,
+	[IOMMUFD_OBJECT_DEVICE] = iommufd_device_destroy,
+};
+
+void *iommufd_object_alloc(struct iommufd_ctx *ictx, size_t size,
+			   enum iommufd_object_type type)
+{
+	struct iommufd_object *obj;
+	int rc;
+
+	obj = kzalloc(size, GFP_KERNEL_ACCOUNT);
+	if (!obj)
+		return ERR_PTR(-ENOMEM);
+	obj->type = type;
+	refcount_set(&obj->users, USERS_PLAIN);
+
+	/* ID 0 is never given out: xa_limit and the table's flags see to it. */
+	rc = xa_alloc(&ictx->objects, &obj->id, NULL, xa_limit_31b,
+		      GFP_KERNEL_ACCOUNT);
+	if (rc) {
+		kfree(obj);
+		return ERR_PTR(rc);
+	}
+	return obj;
+}
+
+void iommufd_object_abort(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+{
+	xa_erase(&ictx->objects, obj->id);
+	kfree(obj);
+}
+
+void iommufd_object_publish(struct iommufd_ctx *ictx,
+			    struct iommufd_object *obj)
+{
+	/* The slot is there since the ID was reserved: no memory is needed. */
+	WARN_ON(xa_store(&ictx->objects, obj->id, obj, GFP_NOWAIT));
+}
+
+void iommufd_object_publish_owned(struct iommufd_ctx *ictx,
+				  struct iommufd_object *obj)
+{
+	refcount_set(&obj->users, USERS_OWNED);
+	iommufd_object_publish(ictx, obj);
+}
+
+/* Caller holds the table's lock. */
+static struct iommufd_object *find_locked(struct iommufd_ctx *ictx, u32 id,
+					  enum iommufd_object_type type)
+{
+	struct iommufd_object *obj = xa_load(&ictx->objects, id);
+
+	lockdep_assert_held(&ictx->objects.xa_lock);
+	if (!obj || (type != IOMMUFD_OBJECT_ANY && obj->type != type))
+		return ERR_PTR(-ENOENT);
+	return obj;
+}
+
+struct iommufd_object *iommufd_object_use(struct iommufd_ctx *ictx, u32 id,
+					  enum iommufd_object_type type)
+{
+	struct iommufd_object *obj;
+
+	xa_lock(&ictx->objects);
+	obj = find_locked(ictx, id, type);
+	if (!IS_ERR(obj))
+		refcount_inc(&obj->users);
+	xa_unlock(&ictx->objects);
+	return obj;
+}
+
+struct iommufd_object *iommufd_object_visit(struct iommufd_ctx *ictx, u32 id,
+					    enum iommufd_object_type type)
+{
+	struct iommufd_object *obj;
+
+	xa_lock(&ictx->objects);
+	obj = find_locked(ictx, id, type);
+	if (!IS_ERR(obj))
+		atomic_inc(&obj->visitors);
+	xa_unlock(&ictx->objects);
+	return obj;
+}
+
+/*
+ * After its count was lowered the object may be gone at any time: only the
+ * context, which the caller's file holds, is touched. The barrier in
+ * wq_has_sleeper() pairs with the one in the destroyer's wait_event().
+ */
+static void tell_destroyer(struct iommufd_ctx *ictx)
+{
+	if (wq_has_sleeper(&ictx->leaving))
+		wake_up_all(&ictx->leaving);
+}
+
+void iommufd_object_unuse(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+{
+	WARN_ON(refcount_dec_and_test(&obj->users));
+	tell_destroyer(ictx);
+}
+
+void iommufd_object_leave(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+{
+	atomic_dec(&obj->visitors);
+	tell_destroyer(ictx);
+}
+
+/* The object is out of the table; its ID is still reserved. */
+static void finish_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj,
+			   unsigned int users)
+{
+	u32 id = obj->id;
+
+	wait_event(ictx->leaving, refcount_read(&obj->users) == users &&
+				  !atomic_read(&obj->visitors));
+	destroy_ops[obj->type](obj);
+	kfree(obj);
+	xa_erase(&ictx->objects, id);
+}
+
+int iommufd_object_destroy(struct iommufd_ctx *ictx, u32 id)
+{
+	struct iommufd_object *obj;
+
+	xa_lock(&ictx->objects);
+	obj = find_locked(ictx, id, IOMMUFD_OBJECT_ANY);
+	if (IS_ERR(obj)) {
+		xa_unlock(&ictx->objects);
+		return PTR_ERR(obj);
+	}
+	if (refcount_read(&obj->users) != USERS_PLAIN) {
+		xa_unlock(&ictx->objects);
+		return -EBUSY;
+	}
+	/* Storing NULL keeps the ID reserved. */
+	__xa_store(&ictx->objects, id, NULL, GFP_NOWAIT);
+	xa_unlock(&ictx->objects);
+
+	finish_destroy(ictx, obj, USERS_PLAIN);
+	return 0;
+}
+
+void iommufd_object_destroy_owned(struct iommufd_ctx *ictx,
+				  struct iommufd_object *obj)
+{
+	WARN_ON(xa_store(&ictx->objects, obj->id, NULL, GFP_NOWAIT) != obj);
+	finish_destroy(ictx, obj, USERS_OWNED);
+}
+
+void iommufd_object_destroy_all(struct iommufd_ctx *ictx)
+{
+	struct iommufd_object *obj;
+	unsigned long id;
+	bool progress;
+
+	do {
+		progress = false;
+		xa_for_each(&ictx->objects, id, obj) {
+			if (iommufd_object_destroy(ictx, id))
+				continue;
+			progress = true;
+		}
+	} while (progress);
+
+	/* What is left has users, and nobody is there who could be one. */
+	WARN_ON(!xa_empty(&ictx->objects));
+}

@@ -1,0 +1,534 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Pinning, counting and unpinning. pinned.h has the model.
+ *
+ * Page indexes are unsigned long and at most 2^52, so index + 1 never wraps.
+ * A page is charged from before it is pinned until after it is unpinned.
+ */
+#include <linux/hugetlb.h>
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/user.h>
+#include <linux/scatterlist.h>
+#include <linux/slab.h>
+#include <linux/wait_bit.h>
+
+#include "object.h"
+#include "pinned.h"
+
+/*
+ * Who is charged. Spans that one process maps share one; pinning by somebody
+ * else (who attaches a device later) is charged to it all the same.
+ */
+struct pin_owner {
+	struct kref kref;
+	bool exempt;			/* had CAP_IPC_LOCK */
+	struct mm_struct *mm;		/* mmgrab: mmget only to pin */
+	struct user_struct *user;
+	struct task_struct *task;	/* its limit applies */
+};
+
+static void pin_owner_free(struct kref *kref)
+{
+	struct pin_owner *owner = container_of(kref, struct pin_owner, kref);
+
+	put_task_struct(owner->task);
+	free_uid(owner->user);
+	mmdrop(owner->mm);
+	kfree(owner);
+}
+
+static void pin_owner_put(struct pin_owner *owner)
+{
+	kref_put(&owner->kref, pin_owner_free);
+}
+
+static bool pin_owner_is_current(const struct pin_owner *owner, bool exempt)
+{
+	return owner->mm == current->mm && owner->user == current_user() &&
+	       owner->task == current->group_leader &&
+	       owner->exempt == exempt;
+}
+
+/* The caller's, shared with its previous one where nothing has changed. */
+static struct pin_owner *pin_owner_get(struct iommufd_ctx *ictx)
+{
+	bool exempt = capable(CAP_IPC_LOCK);
+	struct pin_owner *owner, *old;
+
+	mutex_lock(&ictx->owner_lock);
+	owner = ictx->owner;
+	if (owner && pin_owner_is_current(owner, exempt)) {
+		kref_get(&owner->kref);
+		mutex_unlock(&ictx->owner_lock);
+		return owner;
+	}
+	mutex_unlock(&ictx->owner_lock);
+
+	owner = kmalloc(sizeof(*owner), GFP_KERNEL_ACCOUNT);
+	if (!owner)
+		return ERR_PTR(-ENOMEM);
+	kref_init(&owner->kref);
+	owner->exempt = exempt;
+	owner->mm = current->mm;
+	mmgrab(owner->mm);
+	owner->user = get_uid(current_user());
+	owner->task = get_task_struct(current->group_leader);
+
+	kref_get(&owner->kref);		/* put by the next one, or by forget */
+	mutex_lock(&ictx->owner_lock);
+	old = ictx->owner;
+	ictx->owner = owner;
+	mutex_unlock(&ictx->owner_lock);
+	if (old)
+		pin_owner_put(old);
+	return owner;
+}
+
+void pin_owner_forget(struct iommufd_ctx *ictx)
+{
+	if (ictx->owner)
+		pin_owner_put(ictx->owner);
+	ictx->owner = NULL;
+}
+
+static int charge(struct pin_owner *owner, unsigned long nr_pages)
+{
+	if (!owner->exempt) {
+		unsigned long limit =
+			task_rlimit(owner->task, RLIMIT_MEMLOCK) >> PAGE_SHIFT;
+		long old = atomic_long_read(&owner->user->locked_vm);
+
+		do {
+			if (nr_pages > limit || old > limit - nr_pages)
+				return -ENOMEM;
+		} while (!atomic_long_try_cmpxchg(&owner->user->locked_vm, &old,
+						  old + nr_pages));
+	}
+	atomic64_add(nr_pages, &owner->mm->pinned_vm);
+	return 0;
+}
+
+static void uncharge(struct pin_owner *owner, unsigned long nr_pages)
+{
+	if (!owner->exempt)
+		atomic_long_sub(nr_pages, &owner->user->locked_vm);
+	atomic64_sub(nr_pages, &owner->mm->pinned_vm);
+}
+
+struct pinned *pinned_alloc(struct iommufd_ctx *ictx, unsigned long uptr,
+			    unsigned long length, bool writable)
+{
+	struct pin_owner *owner;
+	struct pinned *pinned;
+	unsigned long last;
+
+	if (check_add_overflow(uptr, length - 1, &last))
+		return ERR_PTR(-EOVERFLOW);
+
+	owner = pin_owner_get(ictx);
+	if (IS_ERR(owner))
+		return ERR_CAST(owner);
+
+	pinned = kmalloc(sizeof(*pinned), GFP_KERNEL_ACCOUNT);
+	if (!pinned) {
+		pin_owner_put(owner);
+		return ERR_PTR(-ENOMEM);
+	}
+	kref_init(&pinned->kref);
+	pinned->writable = writable;
+	pinned->state = 0;
+	pinned->owner = owner;
+	pinned->uptr = uptr & PAGE_MASK;
+	pinned->nr_pages = (last >> PAGE_SHIFT) - (uptr >> PAGE_SHIFT) + 1;
+	mutex_init(&pinned->lock);
+	pinned->consumers = RB_ROOT_CACHED;
+	runs_init(&pinned->runs);
+	return pinned;
+}
+
+static void pinned_free(struct kref *kref)
+{
+	struct pinned *pinned = container_of(kref, struct pinned, kref);
+
+	WARN_ON(pinned->runs.nr_pages);
+	WARN_ON(!RB_EMPTY_ROOT(&pinned->consumers.rb_root));
+	pin_owner_put(pinned->owner);
+	kfree(pinned);
+}
+
+void pinned_put(struct pinned *pinned)
+{
+	kref_put(&pinned->kref, pinned_free);
+}
+
+/*
+ * Room for a batch of pages on their way. A few fit on the stack, so that small
+ * mappings allocate nothing here; large ones get three pages, and do with what
+ * is on the stack when there is no memory.
+ */
+#define BATCH_SMALL	8
+#define BATCH_SG	(PAGE_SIZE / sizeof(struct scatterlist))
+#define BATCH_PAGES	(PAGE_SIZE / sizeof(struct page *))
+static_assert(sizeof(struct run) <= sizeof(struct page *));
+
+struct pin_batch {
+	unsigned int max;
+	unsigned int max_sg;
+	struct page **pages;
+	struct run *runs;
+	struct scatterlist *sg;
+	struct page *small_pages[BATCH_SMALL];
+	struct run small_runs[BATCH_SMALL];
+	struct scatterlist small_sg[BATCH_SMALL];
+};
+
+static void batch_init_small(struct pin_batch *batch)
+{
+	batch->max = BATCH_SMALL;
+	batch->max_sg = BATCH_SMALL;
+	batch->pages = batch->small_pages;
+	batch->runs = batch->small_runs;
+	batch->sg = batch->small_sg;
+}
+
+static void batch_init(struct pin_batch *batch, unsigned long nr_pages)
+{
+	const gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_NOWARN;
+
+	if (nr_pages <= BATCH_SMALL)
+		goto small;
+	batch->max = BATCH_PAGES;
+	batch->max_sg = BATCH_SG;
+	batch->pages = kmalloc(PAGE_SIZE, gfp);
+	batch->runs = kmalloc(PAGE_SIZE, gfp);
+	batch->sg = kmalloc(PAGE_SIZE, gfp);
+	if (batch->pages && batch->runs && batch->sg)
+		return;
+	kfree(batch->sg);
+	kfree(batch->runs);
+	kfree(batch->pages);
+small:
+	batch_init_small(batch);
+}
+
+static void batch_uninit(struct pin_batch *batch)
+{
+	if (batch->pages == batch->small_pages)
+		return;
+	kfree(batch->sg);
+	kfree(batch->runs);
+	kfree(batch->pages);
+}
+
+struct scatterlist *pin_batch_sg(struct pin_batch *batch, unsigned int *nr)
+{
+	*nr = batch->max_sg;
+	return batch->sg;
+}
+
+/* Physically adjacent pages become one run. */
+static unsigned int coalesce(struct page **pages, unsigned int nr_pages,
+			     struct run *runs)
+{
+	unsigned int i = 0, nr = 0;
+
+	while (i < nr_pages) {
+		struct page *first = pages[i];
+		unsigned int start = i;
+
+		do {
+			i++;
+		} while (i < nr_pages && pages[i] == first + (i - start));
+		runs[nr].pfn = page_to_pfn(first);
+		runs[nr].nr = i - start;
+		nr++;
+	}
+	return nr;
+}
+
+/*
+ * Flags for memory that devices only read. 6.1: a long-term pin for reading
+ * unshares anonymous pages only. In a private mapping it would pin the zero page
+ * or a page of the file, which the next CPU write replaces by a copy that the
+ * device never sees. So such mappings are pinned for writing, forced where the
+ * process itself may not write; the kernel refuses to force hugetlb.
+ */
+static int read_only_flags(struct vm_area_struct *vma)
+{
+	if (!is_cow_mapping(vma->vm_flags))
+		return 0;
+	if (vma->vm_flags & VM_WRITE)
+		return FOLL_WRITE;
+	return is_vm_hugetlb_page(vma) ? 0 : FOLL_WRITE | FOLL_FORCE;
+}
+
+/* With mmap_lock held. Stays within one VMA where flags depend on it. */
+static long pin_locked(const struct pinned *pinned, unsigned long uptr,
+		       unsigned long nr, struct page **pages)
+{
+	struct mm_struct *mm = pinned->owner->mm;
+	struct vm_area_struct *vma;
+	int flags = FOLL_WRITE;
+
+	mmap_assert_locked(mm);
+	if (!pinned->writable) {
+		vma = find_vma(mm, uptr);
+		if (!vma || vma->vm_start > uptr)
+			return -EFAULT;
+		nr = min(nr, (vma->vm_end - uptr) >> PAGE_SHIFT);
+		flags = read_only_flags(vma);
+	}
+	flags |= FOLL_LONGTERM;
+	if (mm == current->mm)
+		return pin_user_pages(uptr, nr, flags, pages, NULL);
+	return pin_user_pages_remote(mm, uptr, nr, flags, pages, NULL, NULL);
+}
+
+/* Pin pages from index on. Returns how many, at least one, or an errno. */
+static long pin(const struct pinned *pinned, unsigned long index,
+		unsigned long nr, struct page **pages)
+{
+	unsigned long uptr = pinned->uptr + (index << PAGE_SHIFT);
+	struct mm_struct *mm = pinned->owner->mm;
+	long rc;
+
+	if (pinned->writable && mm == current->mm) {
+		rc = pin_user_pages_fast(uptr, nr, FOLL_WRITE | FOLL_LONGTERM,
+					 pages);
+	} else if (mmget_not_zero(mm)) {
+		rc = mmap_read_lock_killable(mm);
+		if (!rc) {
+			rc = pin_locked(pinned, uptr, nr, pages);
+			mmap_read_unlock(mm);
+		}
+		mmput(mm);
+	} else {
+		rc = -EFAULT;	/* the process is gone, and its memory */
+	}
+	if (fatal_signal_pending(current) && rc <= 0)
+		return -EINTR;
+	return rc ?: -EFAULT;
+}
+
+static void unpin(void *arg, unsigned long pfn, unsigned long nr)
+{
+	struct pinned *pinned = arg;
+
+	unpin_user_page_range_dirty_lock(pfn_to_page(pfn), nr,
+					 pinned->writable);
+	cond_resched();
+}
+
+/*
+ * Pin a piece of a hole, charged already, and record it. @more: pages of the
+ * hole, the piece included. @merge: the piece goes on where another of the same
+ * hole ended; a hole itself begins and ends where some consumer does, and runs
+ * must keep their boundaries there. @pages is set to what was recorded, on
+ * failure too: that goes with the consumer.
+ */
+static int pin_piece(struct pinned *pinned, unsigned long index,
+		     unsigned long more, bool merge, struct pin_batch *batch,
+		     unsigned int *nr_runs, unsigned long *pages)
+{
+	unsigned int recorded, i;
+	long got;
+
+	*pages = 0;
+	got = pin(pinned, index, min_t(unsigned long, more, batch->max),
+		  batch->pages);
+	if (got < 0)
+		return got;
+	*nr_runs = coalesce(batch->pages, got, batch->runs);
+
+	mutex_lock(&pinned->lock);
+	recorded = runs_add(&pinned->runs, index, batch->runs, *nr_runs,
+			    more - got, merge);
+	mutex_unlock(&pinned->lock);
+
+	*pages = got;
+	if (recorded == *nr_runs)
+		return 0;
+	for (i = recorded; i < *nr_runs; i++) {
+		*pages -= batch->runs[i].nr;
+		unpin_user_page_range_dirty_lock(pfn_to_page(batch->runs[i].pfn),
+						 batch->runs[i].nr, false);
+	}
+	return -ENOMEM;
+}
+
+/* Pin the hole [first, last] and hand it to the sink. */
+static int fill_hole(struct pinned *pinned, unsigned long first,
+		     unsigned long last, struct pin_batch *batch,
+		     struct pinned_sink *sink)
+{
+	unsigned long index = first, pages;
+	unsigned int nr_runs;
+	int rc;
+
+	rc = charge(pinned->owner, last - first + 1);
+	if (rc)
+		return rc;
+	while (index <= last) {
+		rc = pin_piece(pinned, index, last - index + 1, index != first,
+			       batch, &nr_runs, &pages);
+		if (!rc)
+			rc = sink->take(sink, index, batch->runs, nr_runs, batch);
+		index += pages;
+		if (rc)
+			goto err_uncharge;
+		cond_resched();
+	}
+	return 0;
+
+err_uncharge:
+	/* What is recorded stays charged until the consumer is removed. */
+	uncharge(pinned->owner, last - index + 1);
+	return rc;
+}
+
+static unsigned long pages_of(const struct run *runs, unsigned int nr)
+{
+	unsigned long pages = 0;
+
+	while (nr--)
+		pages += runs[nr].nr;
+	return pages;
+}
+
+/*
+ * Hand a consumer's pages to the sink in order, and pin those that are not
+ * there. The consumer is in the tree: what is read here stays pinned.
+ */
+static int stream(struct pinned *pinned, struct interval_tree_node *consumer,
+		  struct pin_batch *batch, struct pinned_sink *sink)
+{
+	unsigned long index = consumer->start;
+	unsigned long first, last;
+	unsigned int nr;
+	bool hole;
+	int rc;
+
+	while (index <= consumer->last) {
+		mutex_lock(&pinned->lock);
+		nr = runs_read(&pinned->runs, index, consumer->last,
+			       batch->runs, batch->max);
+		hole = !nr && runs_next_hole(&pinned->runs, index,
+					     consumer->last, &first, &last);
+		mutex_unlock(&pinned->lock);
+
+		if (hole) {
+			rc = fill_hole(pinned, index, last, batch, sink);
+			index = last + 1;
+		} else {
+			rc = sink->take(sink, index, batch->runs, nr, batch);
+			index += pages_of(batch->runs, nr);
+		}
+		if (rc)
+			return rc;
+		cond_resched();
+	}
+	return 0;
+}
+
+/* Put a consumer into the tree and boundaries at its ends. */
+static int consumer_insert(struct pinned *pinned,
+			   struct interval_tree_node *consumer)
+{
+	int rc;
+
+	mutex_lock(&pinned->lock);
+	rc = runs_cut(&pinned->runs, consumer->start);
+	if (rc)
+		goto err_unlock;
+	rc = runs_cut(&pinned->runs, consumer->last + 1);
+	if (rc)
+		goto err_join;
+	interval_tree_insert(consumer, &pinned->consumers);
+	mutex_unlock(&pinned->lock);
+	return 0;
+
+err_join:
+	if (!consumers_end_at(&pinned->consumers, consumer->start))
+		runs_join(&pinned->runs, consumer->start);
+err_unlock:
+	mutex_unlock(&pinned->lock);
+	return rc;
+}
+
+int pinned_add(struct pinned *pinned, struct interval_tree_node *consumer,
+	       struct pinned_sink *sink)
+{
+	struct pin_batch batch;
+	int rc;
+
+	if (wait_on_bit_lock(&pinned->state, PINNED_FILLING, TASK_KILLABLE))
+		return -EINTR;
+	rc = consumer_insert(pinned, consumer);
+	if (rc)
+		goto out_unlock;
+
+	batch_init(&batch, consumer->last - consumer->start + 1);
+	rc = stream(pinned, consumer, &batch, sink);
+	batch_uninit(&batch);
+	if (rc) {
+		sink->undo(sink);
+		pinned_remove(pinned, consumer);
+	}
+out_unlock:
+	clear_bit_unlock(PINNED_FILLING, &pinned->state);
+	smp_mb__after_atomic();		/* pairs with the waiter's prepare */
+	wake_up_bit(&pinned->state, PINNED_FILLING);
+	return rc;
+}
+
+int pinned_walk(struct pinned *pinned, struct interval_tree_node *consumer,
+		struct pinned_sink *sink)
+{
+	unsigned long index = consumer->start;
+	struct pin_batch batch;
+	unsigned int nr;
+	int rc = 0;
+
+	batch_init(&batch, consumer->last - consumer->start + 1);
+	while (!rc && index <= consumer->last) {
+		mutex_lock(&pinned->lock);
+		nr = runs_read(&pinned->runs, index, consumer->last,
+			       batch.runs, batch.max);
+		mutex_unlock(&pinned->lock);
+		if (WARN_ON(!nr)) {
+			rc = -EIO;
+			break;
+		}
+		rc = sink->take(sink, index, batch.runs, nr, &batch);
+		index += pages_of(batch.runs, nr);
+		cond_resched();
+	}
+	batch_uninit(&batch);
+	if (rc)
+		sink->undo(sink);
+	return rc;
+}
+
+void pinned_remove(struct pinned *pinned, struct interval_tree_node *consumer)
+{
+	unsigned long first = consumer->start, last = consumer->last;
+	unsigned long before, ufirst, ulast;
+
+	mutex_lock(&pinned->lock);
+	interval_tree_remove(consumer, &pinned->consumers);
+	before = pinned->runs.nr_pages;
+	while (first <= last &&
+	       consumers_next_uncovered(&pinned->consumers, first, last,
+					&ufirst, &ulast)) {
+		runs_drop(&pinned->runs, ufirst, ulast, unpin, pinned);
+		first = ulast + 1;
+	}
+	if (!consumers_end_at(&pinned->consumers, consumer->start))
+		runs_join(&pinned->runs, consumer->start);
+	if (!consumers_end_at(&pinned->consumers, last + 1))
+		runs_join(&pinned->runs, last + 1);
+	uncharge(pinned->owner, before - pinned->runs.nr_pages);
+	mutex_unlock(&pinned->lock);
+}

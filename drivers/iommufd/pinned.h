@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Pinned memory: a span of a process's memory, who needs which of its pages,
+ * and where those pages are.
+ *
+ * A page is pinned while at least one consumer covers it, exactly once, however
+ * many address spaces and page tables it is in. Where the pages are is kept as
+ * physical runs (runs.h), so that nothing has ever to be read back from a page
+ * table.
+ *
+ * Adding a consumer pins what nobody has pinned yet. It may sleep on user memory
+ * for as long as userspace likes; one at a time does so for one span
+ * (PINNED_FILLING, waited for killably). Removing a consumer unpins what nobody
+ * else covers; it never allocates, never fails and never waits for an addition:
+ * the new consumer is in the tree before its first page is looked at, so what it
+ * counts on stays.
+ */
+#ifndef IOMMUFD_PINNED_H
+#define IOMMUFD_PINNED_H
+
+#include <linux/interval_tree.h>
+#include <linux/kref.h>
+#include <linux/mutex.h>
+
+#include "runs.h"
+
+struct iommufd_ctx;
+struct mm_struct;
+struct pin_owner;
+
+struct pinned {
+	struct kref kref;		/* one for each area */
+	bool writable;			/* by devices */
+	unsigned long state;		/* PINNED_FILLING */
+	struct pin_owner *owner;	/* whose memory, and who is charged */
+	unsigned long uptr;		/* of page 0; page aligned */
+	unsigned long nr_pages;
+
+	struct mutex lock;
+	struct rb_root_cached consumers;	/* lock; page indexes */
+	struct runs runs;			/* lock */
+};
+
+#define PINNED_FILLING	0
+
+/*
+ * Gets the pages of a consumer, in order and run by run, to map them.
+ *
+ * take: the pages from @index on are @runs, @nr entries without a hole. Called
+ *	without locks of the span. An errno ends the walk.
+ * undo: the walk failed, by take() or otherwise, and what take() got is about
+ *	to be unpinned. Also called when take() never was.
+ */
+struct pin_batch;
+struct pinned_sink {
+	int (*take)(struct pinned_sink *sink, unsigned long index,
+		    const struct run *runs, unsigned int nr,
+		    struct pin_batch *scratch);
+	void (*undo)(struct pinned_sink *sink);
+};
+
+/**
+ * pinned_alloc - describe a span of the caller's memory; pins nothing
+ * @ictx: context
+ * @uptr: user address, any alignment
+ * @length: bytes, not 0
+ * @writable: will devices write?
+ *
+ * Return: the span with one reference, or ERR_PTR() of -EOVERFLOW, -ENOMEM.
+ */
+struct pinned *pinned_alloc(struct iommufd_ctx *ictx, unsigned long uptr,
+			    unsigned long length, bool writable);
+
+static inline struct pinned *pinned_get(struct pinned *pinned)
+{
+	kref_get(&pinned->kref);
+	return pinned;
+}
+
+void pinned_put(struct pinned *pinned);
+
+/**
+ * pinned_add - pin the pages of one more consumer
+ * @pinned: span
+ * @consumer: start and last are page indexes; in the tree on success
+ * @sink: gets every page of the range, as soon as it is pinned
+ *
+ * Return: 0; or, with nothing changed, -EFAULT (no such memory, or not to be
+ * written), -ENOMEM (no memory, or over the limit), -EINTR (killed), what else
+ * the pin says, or what the sink said.
+ */
+int pinned_add(struct pinned *pinned, struct interval_tree_node *consumer,
+	       struct pinned_sink *sink);
+
+/* Hand the pages of a consumer, all there, to one more sink. */
+int pinned_walk(struct pinned *pinned, struct interval_tree_node *consumer,
+		struct pinned_sink *sink);
+
+/* The consumer leaves, and with it the pages that nobody else needs. */
+void pinned_remove(struct pinned *pinned, struct interval_tree_node *consumer);
+
+/* The context is closing: drop what pinned_alloc() remembered. */
+void pin_owner_forget(struct iommufd_ctx *ictx);
+
+/* Scatterlist room of a batch, at least one entry. */
+struct scatterlist *pin_batch_sg(struct pin_batch *batch, unsigned int *nr);
+
+#endif
