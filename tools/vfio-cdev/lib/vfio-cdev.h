@@ -1,0 +1,805 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * libvfio-cdev: PCI devices for userspace through /dev/vfio/devices/vfioX and
+ * /dev/iommu.
+ *
+ * Model
+ *   host     where /sys, /dev, /proc and /run are; NULL is this machine. A test
+ *            points it at a directory and needs neither device nor root.
+ *   pci      what sysfs says about one PCI function; a plain copy, owns nothing.
+ *   ctx      one open /dev/iommu. It holds the IOASes, and these the mappings.
+ *   dev      one open device. It can do nothing until it is bound to a ctx, and
+ *            no DMA until it is attached to an IOAS.
+ *
+ *            vcdev_ctx_open -> vcdev_ioas_alloc -> vcdev_map
+ *            vcdev_dev_open -> vcdev_dev_bind -> vcdev_dev_attach -> regions, irqs
+ *
+ * Errors
+ *   Every function that can fail returns 0 (or a count) or a negative errno, and
+ *   describes the failure in *err if err is not NULL: why, and what to do next.
+ *   *err is written on failure only. The library never prints, never exits, and
+ *   leaves no half-made object behind.
+ *
+ * Threads
+ *   No global state. Functions on a ctx may run in parallel. Functions on a dev
+ *   may run in parallel once vcdev_dev_bind() has returned; open, bind and close
+ *   of one dev must not. The driver functions change state of the machine: run
+ *   them under vcdev_driver_lock(), one at a time. (6.1 reads driver_override
+ *   without a lock, CVE-2026-53120: two writers at once can crash the kernel.)
+ *
+ * Names with "last" are inclusive, lengths and IOVAs are in bytes. Constants
+ * for regions, interrupts and their flags are those of <linux/vfio.h>.
+ */
+#ifndef VFIO_CDEV_H
+#define VFIO_CDEV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Room for "DDDDDDDD:BB:DD.F" and the end: VMD domains have more than 4 digits. */
+#define VCDEV_BDF_LEN	20
+#define VCDEV_NAME_LEN	64
+
+/**
+ * struct vcdev_error - why a call failed
+ * @code: negative errno, the same as was returned
+ * @text: the reason, one clause without a full stop
+ * @hint: what the user can do about it, or empty
+ */
+struct vcdev_error {
+	int code;
+	char text[512];
+	char hint[512];
+};
+
+/**
+ * struct vcdev_host - where the files of the system are
+ * @root: put before /sys, /dev, /proc and /run; "" for the running system
+ * @no_modprobe: do not try to load missing modules
+ */
+struct vcdev_host {
+	const char *root;
+	bool no_modprobe;
+};
+
+/* ------------------------------------------------------------------ sysfs */
+
+/**
+ * struct vcdev_pci - one PCI function, as sysfs shows it
+ * @bdf: full address, "0000:01:00.0"
+ * @vendor: vendor ID
+ * @device: device ID
+ * @subvendor: subsystem vendor ID
+ * @subdevice: subsystem device ID
+ * @class_code: 24 bits: class, subclass, programming interface
+ * @driver: name of the bound driver, "" for none
+ * @override: contents of driver_override, "" for none
+ * @group: number of the IOMMU group, -1 if it has none
+ * @cdev: name of the VFIO device ("vfio0"), "" if it has none
+ * @pf: for a VF the BDF of its PF, else ""
+ * @total_vfs: number of VFs that a PF can have, 0 if not SR-IOV capable
+ * @nr_vfs: number of VFs that a PF has now
+ * @numa_node: NUMA node, -1 if unknown
+ * @is_bridge: is a bridge, which no VFIO driver takes
+ */
+struct vcdev_pci {
+	char bdf[VCDEV_BDF_LEN];
+	uint16_t vendor, device, subvendor, subdevice;
+	uint32_t class_code;
+	char driver[VCDEV_NAME_LEN];
+	char override[VCDEV_NAME_LEN];
+	int group;
+	char cdev[VCDEV_NAME_LEN];
+	char pf[VCDEV_BDF_LEN];
+	unsigned int total_vfs, nr_vfs;
+	int numa_node;
+	bool is_bridge;
+};
+
+/**
+ * struct vcdev_holder - a process that has a device or its group open
+ * @pid: process
+ * @fd: its file descriptor
+ * @comm: its name
+ */
+struct vcdev_holder {
+	pid_t pid;
+	int fd;
+	char comm[32];
+};
+
+/**
+ * vcdev_bdf_parse() - bring a PCI address into its full form
+ * @text: "0000:01:00.0" or "01:00.0", hexadecimal
+ * @bdf: result, in lower case and with the domain
+ *
+ * Return: 0, or -EINVAL if @text is no PCI address.
+ */
+int vcdev_bdf_parse(const char *text, char bdf[VCDEV_BDF_LEN]);
+
+/**
+ * vcdev_pci_get() - look at one function
+ * @host: system, or NULL
+ * @bdf: address in either form
+ * @pci: result
+ * @err: reason of a failure, or NULL
+ *
+ * Return: 0; -EINVAL if @bdf is no PCI address; -ENODEV if there is no such
+ * function; another negative errno if sysfs cannot be read.
+ */
+int vcdev_pci_get(const struct vcdev_host *host, const char *bdf,
+		  struct vcdev_pci *pci, struct vcdev_error *err);
+
+/**
+ * vcdev_pci_find() - look at a function named by address or by cdev
+ * @host: system, or NULL
+ * @name: a PCI address, a path ("/dev/vfio/devices/vfio0") or its last part
+ * @pci: result
+ * @err: reason of a failure, or NULL
+ *
+ * Return: as vcdev_pci_get().
+ */
+int vcdev_pci_find(const struct vcdev_host *host, const char *name,
+		   struct vcdev_pci *pci, struct vcdev_error *err);
+
+/**
+ * vcdev_pci_list() - look at all functions, in order of address
+ * @host: system, or NULL
+ * @list: result, an array that the caller gives to free()
+ * @err: reason of a failure, or NULL
+ *
+ * Return: the number of functions, or a negative errno.
+ */
+ssize_t vcdev_pci_list(const struct vcdev_host *host, struct vcdev_pci **list,
+		       struct vcdev_error *err);
+
+/**
+ * vcdev_pci_group() - the functions of one IOMMU group, in order of address
+ * @host: system, or NULL
+ * @group: number of the group
+ * @list: result, an array that the caller gives to free()
+ * @err: reason of a failure, or NULL
+ *
+ * Return: the number of functions, or a negative errno: -ENOENT if there is no
+ * such group.
+ */
+ssize_t vcdev_pci_group(const struct vcdev_host *host, int group,
+			struct vcdev_pci **list, struct vcdev_error *err);
+
+/**
+ * vcdev_pci_vfs() - the VFs of a PF, in order of address
+ * @host: system, or NULL
+ * @bdf: the PF
+ * @list: result, an array that the caller gives to free()
+ * @err: reason of a failure, or NULL
+ *
+ * Return: the number of VFs, or a negative errno.
+ */
+ssize_t vcdev_pci_vfs(const struct vcdev_host *host, const char *bdf,
+		      struct vcdev_pci **list, struct vcdev_error *err);
+
+/**
+ * vcdev_pci_holders() - who has the cdev or the group of a function open
+ * @host: system, or NULL
+ * @pci: function
+ * @list: result, an array that the caller gives to free()
+ * @err: reason of a failure, or NULL
+ *
+ * Only root sees the files of every process; others get what they may see.
+ *
+ * Return: the number of holders, or a negative errno.
+ */
+ssize_t vcdev_pci_holders(const struct vcdev_host *host,
+			  const struct vcdev_pci *pci,
+			  struct vcdev_holder **list, struct vcdev_error *err);
+
+/**
+ * vcdev_pci_why_no_cdev() - say why a function has no cdev
+ * @host: system, or NULL
+ * @pci: function with an empty @pci->cdev
+ * @err: the reason: its driver, or the vfio module that is loaded; or NULL
+ *
+ * Return: -ENXIO.
+ */
+int vcdev_pci_why_no_cdev(const struct vcdev_host *host, const struct vcdev_pci *pci,
+			  struct vcdev_error *err);
+
+/**
+ * vcdev_iommu_present() - is any function behind an IOMMU
+ * @host: system, or NULL
+ * @err: if not: the reason as far as the kernel command line tells; or NULL
+ *
+ * Return: 0, or -ENODEV.
+ */
+int vcdev_iommu_present(const struct vcdev_host *host, struct vcdev_error *err);
+
+/* --------------------------------------------------------- driver binding */
+
+/**
+ * vcdev_driver_lock() - keep other users of this library from changing drivers
+ * @host: system, or NULL
+ * @err: reason of a failure, or NULL
+ *
+ * Waits for the holder of the lock, however long that takes.
+ *
+ * Return: a number for vcdev_driver_unlock(), or a negative errno: -EACCES
+ * without the rights to change drivers.
+ */
+int vcdev_driver_lock(const struct vcdev_host *host, struct vcdev_error *err);
+
+/**
+ * vcdev_driver_unlock() - let others change drivers again
+ * @lock: what vcdev_driver_lock() returned
+ */
+void vcdev_driver_unlock(int lock);
+
+/**
+ * vcdev_driver_may_bind() - would binding a function to a VFIO driver be of use
+ * @host: system, or NULL
+ * @pci: function
+ * @with: BDFs of functions that the caller is going to bind as well
+ * @nr_with: their number
+ * @err: reason of a failure, or NULL
+ *
+ * Changes nothing.
+ *
+ * Return: 0, or -ENODEV without an IOMMU group, -EINVAL for a bridge, -EBUSY if
+ * other members of the group are in use by kernel drivers (named in @err), or
+ * if it is a PF with VFs, which would vanish with its driver.
+ */
+int vcdev_driver_may_bind(const struct vcdev_host *host,
+			  const struct vcdev_pci *pci,
+			  const char (*with)[VCDEV_BDF_LEN], size_t nr_with,
+			  struct vcdev_error *err);
+
+/**
+ * vcdev_driver_bind() - give a function to a driver, remembering its former one
+ * @host: system, or NULL
+ * @bdf: function, full form
+ * @driver: usually "vfio-pci"; loaded by modprobe if it is missing
+ * @err: reason of a failure, or NULL
+ *
+ * On failure the former driver has been put back. Nothing is done if the
+ * function has that driver already.
+ *
+ * Return: 1 if the driver was changed, 0 if it was there already, or a negative
+ * errno: -ENOENT if there is no such driver, -EACCES or -EPERM without rights,
+ * -ENODEV if there is no such function or the driver does not take it.
+ */
+int vcdev_driver_bind(const struct vcdev_host *host, const char *bdf,
+		      const char *driver, struct vcdev_error *err);
+
+/**
+ * vcdev_driver_restore() - take a function back from its VFIO driver
+ * @host: system, or NULL
+ * @bdf: function, full form
+ * @driver: the driver that it has now, "" for none
+ * @err: reason of a failure, or NULL
+ *
+ * The former driver is the one that vcdev_driver_bind() remembered. Without a
+ * record the kernel chooses.
+ *
+ * Return: 0, or a negative errno: -EINVAL if no VFIO driver has the function,
+ * -EBUSY if it is open (the holder is named in @err: the kernel would wait for
+ * it), -EACCES or -EPERM without rights, -ENODEV if the former driver does not
+ * take it back (then it is left without a driver).
+ */
+int vcdev_driver_restore(const struct vcdev_host *host, const char *bdf,
+			 char driver[VCDEV_NAME_LEN], struct vcdev_error *err);
+
+/**
+ * vcdev_sriov_set() - set the number of VFs of a PF
+ * @host: system, or NULL
+ * @bdf: PF, full form
+ * @nr_vfs: 0 to its maximum
+ * @err: reason of a failure, or NULL
+ *
+ * The kernel goes from one number to another through 0, so VFs that exist are
+ * destroyed and made again. If the new number fails, the old one is put back.
+ *
+ * Return: 0, or a negative errno: -EINVAL if @bdf is a VF or not SR-IOV capable,
+ * -ERANGE if @nr_vfs is too large, -ENOENT if its driver cannot make VFs, -EBUSY
+ * if a VF that would vanish is open (the holder is named in @err).
+ */
+int vcdev_sriov_set(const struct vcdev_host *host, const char *bdf,
+		    unsigned int nr_vfs, struct vcdev_error *err);
+
+/* ---------------------------------------------------- contexts and memory */
+
+struct vcdev_ctx;
+
+/**
+ * struct vcdev_iova_range - usable IOVAs
+ * @start: first byte
+ * @last: last byte, inclusive
+ */
+struct vcdev_iova_range {
+	uint64_t start, last;
+};
+
+/* What the device may do with mapped memory. */
+#define VCDEV_MAP_READ	(1u << 0)	/* device reads: RAM to device */
+#define VCDEV_MAP_WRITE	(1u << 1)	/* device writes: device to RAM */
+#define VCDEV_MAP_RW	(VCDEV_MAP_READ | VCDEV_MAP_WRITE)
+
+/**
+ * vcdev_ctx_open() - open a context
+ * @host: system, or NULL
+ * @ctx: result, for vcdev_ctx_close()
+ * @err: reason of a failure, or NULL
+ *
+ * Return: 0, or a negative errno: -ENOENT if iommufd is not loaded, -EACCES
+ * without rights on /dev/iommu.
+ */
+int vcdev_ctx_open(const struct vcdev_host *host, struct vcdev_ctx **ctx,
+		   struct vcdev_error *err);
+
+/**
+ * vcdev_ctx_close() - close a context; its IOASes and mappings go with it
+ * @ctx: context without devices; NULL is allowed
+ */
+void vcdev_ctx_close(struct vcdev_ctx *ctx);
+
+/**
+ * vcdev_ctx_fd() - the file descriptor of a context, which keeps it
+ * @ctx: context
+ */
+int vcdev_ctx_fd(const struct vcdev_ctx *ctx);
+
+/**
+ * vcdev_ioas_alloc() - make an address space
+ * @ctx: context
+ * @ioas_id: result
+ * @err: reason of a failure, or NULL
+ *
+ * Return: 0 or a negative errno.
+ */
+int vcdev_ioas_alloc(struct vcdev_ctx *ctx, uint32_t *ioas_id,
+		     struct vcdev_error *err);
+
+/**
+ * vcdev_destroy() - destroy an object of a context
+ * @ctx: context
+ * @id: IOAS or other object
+ * @err: reason of a failure, or NULL
+ *
+ * Return: 0, or a negative errno: -ENOENT if there is no such object, -EBUSY if
+ * it is in use (an IOAS with a device attached).
+ */
+int vcdev_destroy(struct vcdev_ctx *ctx, uint32_t id, struct vcdev_error *err);
+
+/**
+ * vcdev_map() - let devices reach memory, at an IOVA of the caller's choice
+ * @ctx: context
+ * @ioas_id: address space
+ * @va: memory, aligned as @iova
+ * @length: bytes, whole I/O pages
+ * @iova: where
+ * @access: VCDEV_MAP_*
+ * @err: reason of a failure, or NULL
+ *
+ * The memory is pinned and counts against RLIMIT_MEMLOCK until it is unmapped.
+ *
+ * Return: 0, or a negative errno: -EEXIST if something is mapped there, -EINVAL
+ * for a wrong alignment or a reserved IOVA, -EFAULT if @va is not mapped or
+ * read-only, -ENOMEM at the limit.
+ */
+int vcdev_map(struct vcdev_ctx *ctx, uint32_t ioas_id, void *va, uint64_t length,
+	      uint64_t iova, unsigned int access, struct vcdev_error *err);
+
+/**
+ * vcdev_map_any() - let devices reach memory, at an IOVA of the kernel's choice
+ * @ctx: context
+ * @ioas_id: address space
+ * @va: memory
+ * @length: bytes, whole I/O pages
+ * @access: VCDEV_MAP_*
+ * @iova: result
+ * @err: reason of a failure, or NULL
+ *
+ * Return: as vcdev_map(); -ENOSPC if no IOVA range is large enough.
+ */
+int vcdev_map_any(struct vcdev_ctx *ctx, uint32_t ioas_id, void *va,
+		  uint64_t length, unsigned int access, uint64_t *iova,
+		  struct vcdev_error *err);
+
+/**
+ * vcdev_unmap() - take mappings away
+ * @ctx: context
+ * @ioas_id: address space
+ * @iova: first byte of a mapping
+ * @length: bytes, whole mappings
+ * @unmapped: number of bytes taken away, or NULL
+ * @err: reason of a failure, or NULL
+ *
+ * Return: 0, or a negative errno: -ENOENT if nothing is mapped there or only a
+ * part of a mapping was named.
+ */
+int vcdev_unmap(struct vcdev_ctx *ctx, uint32_t ioas_id, uint64_t iova,
+		uint64_t length, uint64_t *unmapped, struct vcdev_error *err);
+
+/**
+ * vcdev_copy() - map what one address space maps in another, too
+ * @ctx: context
+ * @dst_ioas: where to
+ * @dst_iova: its IOVA
+ * @src_ioas: where from
+ * @src_iova: its IOVA
+ * @length: bytes
+ * @access: VCDEV_MAP_*, no more than the source has
+ * @err: reason of a failure, or NULL
+ *
+ * The memory is shared and pinned once.
+ *
+ * Return: as vcdev_map(); -ENOENT if the source is not mapped throughout.
+ */
+int vcdev_copy(struct vcdev_ctx *ctx, uint32_t dst_ioas, uint64_t dst_iova,
+	       uint32_t src_ioas, uint64_t src_iova, uint64_t length,
+	       unsigned int access, struct vcdev_error *err);
+
+/**
+ * vcdev_iova_ranges() - the IOVAs that can be mapped, given what is attached
+ * @ctx: context
+ * @ioas_id: address space
+ * @ranges: result, an array that the caller gives to free()
+ * @alignment: alignment that IOVAs need, in bytes; or NULL
+ * @err: reason of a failure, or NULL
+ *
+ * Return: the number of ranges, or a negative errno.
+ */
+ssize_t vcdev_iova_ranges(struct vcdev_ctx *ctx, uint32_t ioas_id,
+			  struct vcdev_iova_range **ranges, uint64_t *alignment,
+			  struct vcdev_error *err);
+
+/**
+ * vcdev_allow_iovas() - say which IOVAs must stay usable
+ * @ctx: context
+ * @ioas_id: address space
+ * @ranges: array
+ * @nr_ranges: its length
+ * @err: reason of a failure, or NULL
+ *
+ * From then on a device that would take one of them away cannot be attached.
+ *
+ * Return: 0, or a negative errno: -EADDRINUSE if one is reserved already.
+ */
+int vcdev_allow_iovas(struct vcdev_ctx *ctx, uint32_t ioas_id,
+		      const struct vcdev_iova_range *ranges, size_t nr_ranges,
+		      struct vcdev_error *err);
+
+/* ---------------------------------------------------------------- devices */
+
+struct vcdev_dev;
+
+/**
+ * struct vcdev_dev_info - what VFIO says about a device
+ * @flags: VFIO_DEVICE_FLAGS_*
+ * @nr_regions: number of region indexes
+ * @nr_irqs: number of interrupt indexes
+ */
+struct vcdev_dev_info {
+	uint32_t flags, nr_regions, nr_irqs;
+};
+
+/**
+ * struct vcdev_area - a part of a region
+ * @offset: from the start of the region
+ * @size: bytes
+ */
+struct vcdev_area {
+	uint64_t offset, size;
+};
+
+/**
+ * struct vcdev_region - one region
+ * @flags: VFIO_REGION_INFO_FLAG_*
+ * @size: bytes; 0 for a region that the device does not have
+ * @offset: place in the device file
+ * @msix_mappable: the pages of the MSI-X table can be mapped like the others
+ * @type: type of a device-specific region, else 0
+ * @subtype: its subtype
+ * @is_sparse: only @areas can be mapped, not all of the region
+ * @nr_areas: length of @areas
+ * @areas: owned by this struct, see vcdev_region_free()
+ */
+struct vcdev_region {
+	uint32_t flags;
+	uint64_t size, offset;
+	bool msix_mappable;
+	uint32_t type, subtype;
+	bool is_sparse;
+	size_t nr_areas;
+	struct vcdev_area *areas;
+};
+
+/**
+ * struct vcdev_irq - one kind of interrupt
+ * @flags: VFIO_IRQ_INFO_*
+ * @count: number of vectors; 0 if the device has none of this kind
+ */
+struct vcdev_irq {
+	uint32_t flags, count;
+};
+
+/**
+ * vcdev_dev_open() - open a device
+ * @host: system, or NULL
+ * @name: as for vcdev_pci_find()
+ * @dev: result, for vcdev_dev_close()
+ * @err: reason of a failure, or NULL
+ *
+ * Return: 0, or a negative errno: -ENODEV if there is no such function, -ENXIO
+ * if it has no cdev (@err says why: its driver, or the vfio module that is
+ * loaded), -EACCES without rights on the cdev, -EBUSY if its group is open.
+ */
+int vcdev_dev_open(const struct vcdev_host *host, const char *name,
+		   struct vcdev_dev **dev, struct vcdev_error *err);
+
+/**
+ * vcdev_dev_close() - close a device; it is stopped, detached and unbound first
+ * @dev: device; NULL is allowed
+ *
+ * Mappings of its regions stay: unmap them before.
+ */
+void vcdev_dev_close(struct vcdev_dev *dev);
+
+/**
+ * vcdev_dev_fd() - the file descriptor of a device, which keeps it
+ * @dev: device
+ */
+int vcdev_dev_fd(const struct vcdev_dev *dev);
+
+/**
+ * vcdev_dev_pci() - what sysfs said about a device when it was opened
+ * @dev: device
+ */
+const struct vcdev_pci *vcdev_dev_pci(const struct vcdev_dev *dev);
+
+/**
+ * vcdev_dev_bind() - put a device under a context
+ * @dev: device that is not bound
+ * @ctx: context, which has to live longer than @dev
+ * @err: reason of a failure, or NULL
+ *
+ * The kernel enables the device and resets it if it can. After this regions and
+ * interrupts can be used; DMA is blocked.
+ *
+ * Return: 0, or a negative errno: -EINVAL if it is bound, -EBUSY if the device
+ * or another one of its group is in use (the holder is named in @err if there
+ * is one to see), -EPERM if the group belongs to another context.
+ */
+int vcdev_dev_bind(struct vcdev_dev *dev, struct vcdev_ctx *ctx,
+		   struct vcdev_error *err);
+
+/**
+ * vcdev_dev_attach() - give a device its address space, or another one
+ * @dev: bound device
+ * @pt_id: IOAS of the context
+ * @hwpt_id: the page table that was chosen, or NULL
+ * @err: reason of a failure, or NULL
+ *
+ * On failure the device keeps the address space that it had. When it had one,
+ * DMA that is under way during the switch may be aborted; it never goes astray.
+ *
+ * Return: 0, or a negative errno: -ENOENT if there is no such IOAS, -EINVAL if
+ * the device is not bound, -EADDRINUSE if memory is mapped where the device has
+ * a reserved region.
+ */
+int vcdev_dev_attach(struct vcdev_dev *dev, uint32_t pt_id, uint32_t *hwpt_id,
+		     struct vcdev_error *err);
+
+/**
+ * vcdev_dev_detach() - take the address space away: DMA is blocked again
+ * @dev: bound device
+ * @err: reason of a failure, or NULL
+ *
+ * Return: 0 or a negative errno. -EINVAL if it is not attached.
+ */
+int vcdev_dev_detach(struct vcdev_dev *dev, struct vcdev_error *err);
+
+/**
+ * vcdev_dev_info() - how many regions and interrupts a device has
+ * @dev: bound device
+ * @info: result
+ * @err: reason of a failure, or NULL
+ *
+ * Return: 0 or a negative errno.
+ */
+int vcdev_dev_info(struct vcdev_dev *dev, struct vcdev_dev_info *info,
+		   struct vcdev_error *err);
+
+/**
+ * vcdev_dev_reset() - reset one function
+ * @dev: bound device
+ * @err: reason of a failure, or NULL
+ *
+ * Return: 0, or a negative errno: -ENOTTY if it cannot be reset alone.
+ */
+int vcdev_dev_reset(struct vcdev_dev *dev, struct vcdev_error *err);
+
+/**
+ * vcdev_region_get() - describe a region
+ * @dev: bound device
+ * @index: VFIO_PCI_*_REGION_INDEX or above for device-specific ones
+ * @region: result; give it to vcdev_region_free()
+ * @err: reason of a failure, or NULL
+ *
+ * Return: 0, or a negative errno: -EINVAL if there is no such index.
+ */
+int vcdev_region_get(struct vcdev_dev *dev, uint32_t index,
+		     struct vcdev_region *region, struct vcdev_error *err);
+
+/**
+ * vcdev_region_free() - free what vcdev_region_get() put into a description
+ * @region: description
+ */
+void vcdev_region_free(struct vcdev_region *region);
+
+/**
+ * vcdev_region_read() - read from a region through the kernel
+ * @dev: bound device
+ * @index: region
+ * @offset: from its start
+ * @buf: result
+ * @length: bytes
+ * @err: reason of a failure, or NULL
+ *
+ * The kernel reads in naturally aligned pieces of up to 4 bytes (6.1).
+ *
+ * Return: 0, or a negative errno: -EINVAL beyond the end, -EIO after a part.
+ */
+int vcdev_region_read(struct vcdev_dev *dev, uint32_t index, uint64_t offset,
+		      void *buf, size_t length, struct vcdev_error *err);
+
+/**
+ * vcdev_region_write() - write to a region through the kernel
+ * @dev: bound device
+ * @index: region
+ * @offset: from its start
+ * @buf: data
+ * @length: bytes
+ * @err: reason of a failure, or NULL
+ *
+ * Return: as vcdev_region_read().
+ */
+int vcdev_region_write(struct vcdev_dev *dev, uint32_t index, uint64_t offset,
+		       const void *buf, size_t length, struct vcdev_error *err);
+
+/**
+ * vcdev_region_map() - map a region into the process
+ * @dev: bound device
+ * @index: region
+ * @offset: from its start, whole pages
+ * @length: bytes; 0 for all from @offset on
+ * @prot: PROT_READ, PROT_WRITE or both
+ * @addr: result, for vcdev_region_unmap()
+ * @err: reason of a failure, or NULL
+ *
+ * Return: 0, or a negative errno: -EINVAL beyond the end or if this part of the
+ * region cannot be mapped (use vcdev_region_read()).
+ */
+int vcdev_region_map(struct vcdev_dev *dev, uint32_t index, uint64_t offset,
+		     uint64_t length, int prot, void **addr,
+		     struct vcdev_error *err);
+
+/**
+ * vcdev_region_unmap() - undo vcdev_region_map()
+ * @addr: what it gave; NULL is allowed
+ * @length: bytes that were mapped: for a @length of 0 the size of the region
+ *	less @offset
+ */
+void vcdev_region_unmap(void *addr, uint64_t length);
+
+/**
+ * vcdev_config_read() - read configuration space
+ * @dev: bound device
+ * @offset: bytes
+ * @buf: result, little endian
+ * @length: 1, 2 or 4
+ * @err: reason of a failure, or NULL
+ *
+ * Return: 0 or a negative errno.
+ */
+int vcdev_config_read(struct vcdev_dev *dev, uint32_t offset, void *buf,
+		      size_t length, struct vcdev_error *err);
+
+/**
+ * vcdev_config_write() - write configuration space, as far as VFIO allows
+ * @dev: bound device
+ * @offset: bytes
+ * @buf: data, little endian
+ * @length: 1, 2 or 4
+ * @err: reason of a failure, or NULL
+ *
+ * Return: 0 or a negative errno.
+ */
+int vcdev_config_write(struct vcdev_dev *dev, uint32_t offset, const void *buf,
+		       size_t length, struct vcdev_error *err);
+
+/**
+ * vcdev_dev_enable() - let a device answer on its BARs and, if wanted, do DMA
+ * @dev: bound device
+ * @bus_master: on or off; a device is opened with DMA off
+ * @err: reason of a failure, or NULL
+ *
+ * Not atomic: one thread at a time.
+ *
+ * Return: 0 or a negative errno.
+ */
+int vcdev_dev_enable(struct vcdev_dev *dev, bool bus_master,
+		     struct vcdev_error *err);
+
+/**
+ * vcdev_irq_get() - describe a kind of interrupt
+ * @dev: bound device
+ * @index: VFIO_PCI_*_IRQ_INDEX
+ * @irq: result
+ * @err: reason of a failure, or NULL
+ *
+ * Return: 0, or a negative errno: -EINVAL if there is no such index.
+ */
+int vcdev_irq_get(struct vcdev_dev *dev, uint32_t index, struct vcdev_irq *irq,
+		  struct vcdev_error *err);
+
+/**
+ * vcdev_irq_enable() - have interrupts signalled on eventfds
+ * @dev: bound device
+ * @index: VFIO_PCI_*_IRQ_INDEX; one of INTx, MSI, MSI-X at a time
+ * @eventfds: one for each vector from 0 on; -1 leaves a vector out
+ * @nr_eventfds: their number, at least 1
+ * @err: reason of a failure, or NULL
+ *
+ * The eventfds stay the caller's. A level interrupt (INTx) is masked by the
+ * kernel when it comes: vcdev_irq_unmask() after each.
+ *
+ * Return: 0, or a negative errno: -EINVAL for more vectors than the device has
+ * or if another kind is enabled.
+ */
+int vcdev_irq_enable(struct vcdev_dev *dev, uint32_t index, const int *eventfds,
+		     size_t nr_eventfds, struct vcdev_error *err);
+
+/**
+ * vcdev_irq_disable() - stop all interrupts of a kind
+ * @dev: bound device
+ * @index: VFIO_PCI_*_IRQ_INDEX
+ * @err: reason of a failure, or NULL
+ *
+ * Return: 0 or a negative errno.
+ */
+int vcdev_irq_disable(struct vcdev_dev *dev, uint32_t index,
+		      struct vcdev_error *err);
+
+/**
+ * vcdev_irq_unmask() - let a level interrupt come again
+ * @dev: bound device
+ * @index: VFIO_PCI_INTX_IRQ_INDEX
+ * @err: reason of a failure, or NULL
+ *
+ * Return: 0 or a negative errno.
+ */
+int vcdev_irq_unmask(struct vcdev_dev *dev, uint32_t index,
+		     struct vcdev_error *err);
+
+/**
+ * vcdev_irq_trigger() - raise an interrupt by software, to try the path
+ * @dev: bound device
+ * @index: VFIO_PCI_*_IRQ_INDEX, enabled
+ * @vector: which
+ * @err: reason of a failure, or NULL
+ *
+ * Return: 0 or a negative errno.
+ */
+int vcdev_irq_trigger(struct vcdev_dev *dev, uint32_t index, uint32_t vector,
+		      struct vcdev_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
