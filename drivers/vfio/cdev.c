@@ -29,7 +29,7 @@
 #define DETACH_MINSZ	offsetofend(struct vfio_device_detach_iommufd_pt, flags)
 
 static dev_t vfio_cdev_base;
-static struct cdev vfio_cdev;
+static struct cdev *vfio_cdev;
 
 /**
  * vfio_cdev_devt - the device number of a node
@@ -192,6 +192,9 @@ static int cdev_attach(struct vfio_handle *handle, u32 pt_id, u32 __user *uptr)
  * before anything is moved: it then fails only for a program that unmaps it
  * meanwhile, which finds the device on the new table. A first attach is
  * always undone.
+ *
+ * The lock is taken so that a kill gets through: an attach can wait for memory
+ * that another process provides.
  */
 static int cdev_ioctl_attach(struct vfio_handle *handle,
 			     struct vfio_device_attach_iommufd_pt __user *uarg)
@@ -210,7 +213,8 @@ static int cdev_ioctl_attach(struct vfio_handle *handle,
 	if (put_user(arg.pt_id, &uarg->pt_id))
 		return -EFAULT;
 
-	mutex_lock(&handle->lock);
+	if (mutex_lock_killable(&handle->lock))
+		return -EINTR;
 	was_attached = handle->attached;
 	rc = cdev_attach(handle, arg.pt_id, &uarg->pt_id);
 	if (rc && !was_attached && handle->attached)
@@ -233,7 +237,8 @@ static int cdev_ioctl_detach(struct vfio_handle *handle,
 	if (arg.flags & VFIO_DEVICE_DETACH_PASID)
 		return -EOPNOTSUPP;
 
-	mutex_lock(&handle->lock);
+	if (mutex_lock_killable(&handle->lock))
+		return -EINTR;
 	if (handle->attached)
 		vfio_iommufd_detach(handle);
 	else
@@ -363,13 +368,21 @@ int __init vfio_cdev_init(void)
 	if (rc)
 		return rc;
 
-	cdev_init(&vfio_cdev, &vfio_cdev_fops);
-	vfio_cdev.owner = THIS_MODULE;
-	rc = cdev_add(&vfio_cdev, vfio_cdev_base, MINORMASK + 1);
-	if (rc)
+	vfio_cdev = cdev_alloc();
+	if (!vfio_cdev) {
+		rc = -ENOMEM;
 		goto err_region;
+	}
+	vfio_cdev->ops = &vfio_cdev_fops;
+	vfio_cdev->owner = THIS_MODULE;
+
+	rc = cdev_add(vfio_cdev, vfio_cdev_base, MINORMASK + 1);
+	if (rc)
+		goto err_cdev;
 	return 0;
 
+err_cdev:
+	kobject_put(&vfio_cdev->kobj);
 err_region:
 	unregister_chrdev_region(vfio_cdev_base, MINORMASK + 1);
 	return rc;
@@ -380,6 +393,6 @@ err_region:
  */
 void vfio_cdev_exit(void)
 {
-	cdev_del(&vfio_cdev);
+	cdev_del(vfio_cdev);
 	unregister_chrdev_region(vfio_cdev_base, MINORMASK + 1);
 }
