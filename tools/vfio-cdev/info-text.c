@@ -164,7 +164,7 @@ static int print_irqs(const struct info *info)
 	if (!info->nr_irqs)
 		return 0;
 	printf("interrupts\n");
-	table = table_new(3);
+	table = table_new(info->has_vfio ? 3 : 2);
 	if (!table)
 		return -ENOMEM;
 	for (i = 0; i < info->nr_irqs && !rc; i++) {
@@ -176,7 +176,8 @@ static int print_irqs(const struct info *info)
 			 flags & VFIO_IRQ_INFO_MASKABLE ? "maskable " : "",
 			 flags & VFIO_IRQ_INFO_AUTOMASKED ? "automasked " : "",
 			 flags & VFIO_IRQ_INFO_NORESIZE ? "noresize" : "");
-		rc = table_line(table, 3, info_irq_name(info->irqs[i].index, name), count, text);
+		rc = table_line(table, info->has_vfio ? 3 : 2,
+				info_irq_name(info->irqs[i].index, name), count, text);
 	}
 	return table_end(table, rc);
 }

@@ -144,8 +144,12 @@ static int pci_fill(const struct vcdev_host *host, const char *bdf,
 	if (vcdev_attr_read(&path, text, sizeof(text)) > 0 && strcmp(text, "(null)"))
 		memcpy(pci->override, text, sizeof(pci->override));
 	vcdev_path(host, &path, "/sys/bus/pci/devices/%s/vfio-dev", bdf);
-	if (first_entry(&path, pci->cdev, sizeof(pci->cdev)))
-		pci->cdev[0] = '\0';
+	if (!first_entry(&path, text, sizeof(text))) {
+		/* Linux 6.1's own vfio has the class device, and no node behind it. */
+		vcdev_path(host, &path, "/sys/bus/pci/devices/%s/vfio-dev/%s/dev", bdf, text);
+		if (vcdev_exists(&path))
+			memcpy(pci->cdev, text, sizeof(pci->cdev));
+	}
 	return 0;
 }
 
@@ -478,8 +482,7 @@ int vcdev_iommu_present(const struct vcdev_host *host, struct vcdev_error *err)
 int vcdev_pci_why_no_cdev(const struct vcdev_host *host, const struct vcdev_pci *pci,
 			  struct vcdev_error *err)
 {
-	struct vcdev_path path;
-
+	(void)host;
 	if (!pci->driver[0]) {
 		vcdev_fail(err, -ENXIO, "not bound to vfio-pci (no driver)");
 		vcdev_hint(err, "vfio-cdev bind %s", pci->bdf);
@@ -490,14 +493,10 @@ int vcdev_pci_why_no_cdev(const struct vcdev_host *host, const struct vcdev_pci 
 		vcdev_hint(err, "vfio-cdev bind %s", pci->bdf);
 		return -ENXIO;
 	}
-	vcdev_path(host, &path, "/sys/class/vfio-dev");
-	if (!vcdev_exists(&path)) {
-		vcdev_fail(err, -ENXIO, "the loaded module vfio has no device cdev "
-			   "(the stock vfio of Linux 6.1?)");
-		vcdev_hint(err, "unbind all devices from vfio-pci, 'modprobe -r vfio-pci', "
-			   "install this project's vfio.ko, 'modprobe vfio-pci'; "
-			   "'modinfo -n vfio' shows which one would be loaded");
-		return -ENXIO;
-	}
-	return vcdev_fail(err, -ENXIO, "driver %s gave it no VFIO device", pci->driver);
+	vcdev_fail(err, -ENXIO, "the loaded module vfio has no device cdev (the stock vfio of "
+		   "Linux 6.1?)");
+	vcdev_hint(err, "unbind all devices from vfio-pci, 'modprobe -r vfio-pci', install this "
+		   "project's modules, 'modprobe vfio-pci'; 'modinfo -n vfio' shows which vfio "
+		   "will be loaded");
+	return -ENXIO;
 }
