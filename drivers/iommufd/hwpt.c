@@ -10,10 +10,12 @@
  * 4 KiB entries on Intel.
  */
 #include <linux/slab.h>
+#include <uapi/linux/iommufd.h>
 
 #include "device.h"
 #include "hwpt.h"
 #include "ioas.h"
+#include "ioctl.h"
 
 /* A finished table for a parked group. */
 static struct iommu_domain *finish_new(struct device_group *dgroup)
@@ -108,8 +110,11 @@ static void give_domain(struct device_group *dgroup,
 		core_domain_free(domain);
 }
 
-static struct hwpt *hwpt_alloc_auto(struct ioas *ioas,
-				    struct device_group *dgroup)
+/*
+ * A table of the group's kind that belongs to no address space yet. It does not
+ * need the group any more.
+ */
+static struct hwpt *hwpt_alloc(struct ioas *ioas, struct device_group *dgroup)
 {
 	struct hwpt *hwpt;
 	int rc;
@@ -121,15 +126,27 @@ static struct hwpt *hwpt_alloc_auto(struct ioas *ioas,
 	hwpt->domain = take_domain(dgroup, &hwpt->finished);
 	if (IS_ERR(hwpt->domain)) {
 		rc = PTR_ERR(hwpt->domain);
-		goto err_abort;
+		iommufd_object_abort(ioas->ictx, &hwpt->obj);
+		return ERR_PTR(rc);
 	}
 	hwpt->ioas = ioas;
-	hwpt->automatic = true;
 	hwpt->unit = dgroup->unit;
 	hwpt->limits = dgroup->limits;
 	hwpt->cache_prot = dgroup->dma_coherent ? IOMMU_CACHE : 0;
-	hwpt->nr_groups = 1;
+	return hwpt;
+}
 
+static struct hwpt *hwpt_alloc_auto(struct ioas *ioas,
+				    struct device_group *dgroup)
+{
+	struct hwpt *hwpt;
+	int rc;
+
+	hwpt = hwpt_alloc(ioas, dgroup);
+	if (IS_ERR(hwpt))
+		return hwpt;
+	hwpt->automatic = true;
+	hwpt->nr_groups = 1;
 	rc = ioas_add_table(ioas, hwpt);
 	if (rc)
 		goto err_give;
@@ -139,9 +156,84 @@ static struct hwpt *hwpt_alloc_auto(struct ioas *ioas,
 
 err_give:
 	give_domain(dgroup, hwpt->domain, hwpt->finished);
-err_abort:
 	iommufd_object_abort(ioas->ictx, &hwpt->obj);
 	return ERR_PTR(rc);
+}
+
+/* A table on behalf of userspace, by a device that shows the kind. */
+static struct hwpt *hwpt_alloc_for(struct iommufd_ctx *ictx, struct ioas *ioas,
+				   u32 dev_id)
+{
+	struct iommufd_object *obj;
+	struct device_group *dgroup;
+	struct hwpt *hwpt;
+
+	obj = iommufd_object_visit(ictx, dev_id, IOMMUFD_OBJECT_DEVICE);
+	if (IS_ERR(obj))
+		return ERR_CAST(obj);
+	dgroup = container_of(obj, struct iommufd_device, obj)->dgroup;
+	if (mutex_lock_killable(&dgroup->lock)) {
+		hwpt = ERR_PTR(-EINTR);
+	} else {
+		hwpt = hwpt_alloc(ioas, dgroup);
+		mutex_unlock(&dgroup->lock);
+	}
+	/* The table is filled without the device: unbind need not wait. */
+	iommufd_object_leave(ictx, obj);
+	return hwpt;
+}
+
+int hwpt_ioctl_alloc(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_hwpt_alloc *cmd = ucmd->cmd;
+	struct iommufd_ctx *ictx = ucmd->ictx;
+	struct iommufd_object *obj;
+	struct hwpt *hwpt;
+	struct ioas *ioas;
+	int rc;
+
+	if (cmd->flags || cmd->__reserved)
+		return -EOPNOTSUPP;
+	obj = iommufd_object_use(ictx, cmd->pt_id, IOMMUFD_OBJECT_ANY);
+	if (IS_ERR(obj))
+		return PTR_ERR(obj);
+	if (obj->type != IOMMUFD_OBJECT_IOAS) {
+		rc = -EINVAL;	/* a table on a table needs nesting */
+		goto out_unuse;
+	}
+	ioas = container_of(obj, struct ioas, obj);
+	hwpt = hwpt_alloc_for(ictx, ioas, cmd->dev_id);
+	if (IS_ERR(hwpt)) {
+		rc = PTR_ERR(hwpt);
+		goto out_unuse;
+	}
+
+	if (mutex_lock_killable(&ioas->attach_lock)) {
+		rc = -EINTR;
+		goto err_free;
+	}
+	rc = ioas_add_table(ioas, hwpt);
+	mutex_unlock(&ioas->attach_lock);
+	if (rc)
+		goto err_free;
+	cmd->out_hwpt_id = hwpt->obj.id;
+	rc = iommufd_ucmd_respond(ucmd);
+	if (rc)
+		goto err_remove;
+	/* Our use of the address space moves into the table. */
+	iommufd_object_publish(ictx, &hwpt->obj);
+	return 0;
+
+err_remove:
+	mutex_lock(&ioas->attach_lock);
+	ioas_remove_table(ioas, hwpt);
+	mutex_unlock(&ioas->attach_lock);
+err_free:
+	core_domain_free(hwpt->domain);
+	iommufd_object_abort(ictx, &hwpt->obj);
+out_unuse:
+	iommufd_object_unuse(ictx, obj);
+	return rc;
 }
 
 /* Can devices of the group use a table that was made for others? */

@@ -11,7 +11,7 @@
 struct area;
 struct device_group;
 struct ioas;
-struct pin_batch;
+struct iommufd_ucmd;
 
 struct hwpt {
 	struct iommufd_object obj;
@@ -46,6 +46,7 @@ void hwpt_put(struct hwpt *hwpt, struct device_group *dgroup);
 /* Have a finished table at hand; the group is parked. 0 or an errno. */
 int hwpt_make_spare(struct device_group *dgroup);
 
+int hwpt_ioctl_alloc(struct iommufd_ucmd *ucmd);
 void hwpt_destroy(struct iommufd_object *obj);
 
 #endif

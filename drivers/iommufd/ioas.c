@@ -154,7 +154,9 @@ static int fill_take(struct pinned_sink *sink, unsigned long index,
 	sg = pin_batch_sg(scratch, &nr_sg);
 	for (hwpt = fill_first(fill); hwpt; hwpt = fill_next(fill, hwpt)) {
 		rc = core_map(hwpt->domain, iova, runs, nr, skip, length,
-			      area->prot | hwpt->cache_prot, sg, nr_sg);
+			      area->prot | hwpt->cache_prot,
+			      fill->ioas->small_pages ? PAGE_SIZE : ULONG_MAX,
+			      sg, nr_sg);
 		if (rc)
 			goto err_unmap;
 	}
@@ -495,6 +497,36 @@ static bool areas_are_aligned(struct ioas *ioas, unsigned long align)
 	return true;
 }
 
+static void ioas_update_align(struct ioas *ioas)
+{
+	struct hwpt *hwpt;
+
+	ioas->align = ioas->small_pages ? PAGE_SIZE : 1;
+	list_for_each_entry(hwpt, &ioas->hwpts, link)
+		ioas->align = max(ioas->align, table_align(hwpt));
+}
+
+int ioas_set_small_pages(struct ioas *ioas, bool small)
+{
+	int rc = 0;
+
+	if (down_write_killable(&ioas->tables_sem))
+		return -EINTR;
+	if (small == ioas->small_pages)
+		goto out_unlock;
+	if (!list_empty(&ioas->hwpts))
+		rc = -EINVAL;
+	else if (small && !areas_are_aligned(ioas, PAGE_SIZE))
+		rc = -EADDRINUSE;
+	if (rc)
+		goto out_unlock;
+	ioas->small_pages = small;
+	ioas_update_align(ioas);
+out_unlock:
+	up_write(&ioas->tables_sem);
+	return rc;
+}
+
 int ioas_add_table(struct ioas *ioas, struct hwpt *hwpt)
 {
 	unsigned long align = table_align(hwpt);
@@ -546,7 +578,6 @@ err_unlock:
 void ioas_remove_table(struct ioas *ioas, struct hwpt *hwpt)
 {
 	struct core_unmap unmap;
-	struct hwpt *other;
 	struct area *area;
 
 	down_write(&ioas->tables_sem);
@@ -563,9 +594,7 @@ void ioas_remove_table(struct ioas *ioas, struct hwpt *hwpt)
 		     area = area_next(area, ULONG_MAX))
 			pinned_remove(area->pinned, &area->pages);
 
-	ioas->align = 1;
-	list_for_each_entry(other, &ioas->hwpts, link)
-		ioas->align = max(ioas->align, table_align(other));
+	ioas_update_align(ioas);
 	unreserve_locked(ioas, hwpt);
 	up_write(&ioas->tables_sem);
 }
@@ -621,6 +650,7 @@ void ioas_destroy(struct iommufd_object *obj)
 	struct area *area;
 
 	WARN_ON(!list_empty(&ioas->hwpts));
+	cmpxchg(&ioas->ictx->vfio_ioas_id, ioas->obj.id, 0);
 	while ((area = area_first(ioas, 0, ULONG_MAX))) {
 		iova_map_remove(&ioas->space.areas, &area->iova);
 		area_free(area);

@@ -62,10 +62,18 @@ struct ioas {
 	struct rw_semaphore tables_sem;
 	struct list_head hwpts;
 	unsigned long align;		/* of IOVA, length, user address */
+	bool small_pages;		/* no large pages in the tables */
 
 	struct mutex lock;		/* short: the trees in space */
 	struct iova_space space;
 };
+
+/*
+ * Use no large IOMMU pages, so that any page-aligned part of a mapping can be
+ * unmapped (type1 v1). 0; -EADDRINUSE when something mapped is not page aligned;
+ * -EINVAL when there are page tables; -EINTR.
+ */
+int ioas_set_small_pages(struct ioas *ioas, bool small);
 
 int ioas_init(void);
 void ioas_uninit(void);

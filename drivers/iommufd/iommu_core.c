@@ -9,11 +9,14 @@
  * iommu_group_for_each_dev(): that holds the group's mutex, on which the drivers
  * rely. A device that is plugged in meanwhile lands on the blocking domain.
  */
+#include <linux/device.h>
 #include <linux/irqdomain.h>
 #include <linux/mm.h>
 #include <linux/pci.h>
 #include <linux/scatterlist.h>
 #include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/string.h>
 
 #include "iommu_core.h"
 
@@ -186,6 +189,56 @@ bool core_dma_coherent(struct device *dev)
 	return device_iommu_capable(dev, IOMMU_CAP_CACHE_COHERENCY);
 }
 
+/*
+ * The registers of an Intel unit are private to its driver, which shows them in
+ * sysfs: find the attribute and read it like everybody.
+ */
+static int read_unit_attribute(struct device *unit, const char *group,
+			       const char *name, u64 *value)
+{
+	const struct attribute_group **groups = unit->groups;
+	struct device_attribute *attr;
+	unsigned int i;
+	char *page;
+	int rc;
+
+	for (; groups && *groups; groups++)
+		if ((*groups)->name && !strcmp((*groups)->name, group))
+			break;
+	if (!groups || !*groups)
+		return -ENOENT;
+	for (i = 0; (*groups)->attrs[i]; i++)
+		if (!strcmp((*groups)->attrs[i]->name, name))
+			break;
+	if (!(*groups)->attrs[i])
+		return -ENOENT;
+	attr = container_of((*groups)->attrs[i], struct device_attribute, attr);
+
+	page = (char *)get_zeroed_page(GFP_KERNEL);
+	if (!page)
+		return -ENOMEM;
+	rc = attr->show(unit, attr, page);
+	if (rc >= 0)
+		rc = kstrtou64(strim(page), 16, value);
+	free_page((unsigned long)page);
+	return rc;
+}
+
+void core_hw_info(struct device *dev, struct core_hw_info *info)
+{
+	struct device *unit = dev->iommu->iommu_dev->dev;
+	u64 cap, ecap;
+
+	memset(info, 0, sizeof(*info));
+	if (!unit || read_unit_attribute(unit, "intel-iommu", "cap", &cap) ||
+	    read_unit_attribute(unit, "intel-iommu", "ecap", &ecap))
+		return;
+	info->type = IOMMU_HW_INFO_TYPE_INTEL_VTD;
+	info->length = sizeof(info->data.vtd);
+	info->data.vtd.cap_reg = cap;
+	info->data.vtd.ecap_reg = ecap;
+}
+
 /* Long runs do not gain from a scatterlist, whose entries end at 4 GiB. */
 #define SG_RUN_MAX	(SZ_2M >> PAGE_SHIFT)
 
@@ -201,6 +254,29 @@ static int map_one(struct iommu_domain *domain, unsigned long iova,
 			return rc;
 		refill_reserves();
 	}
+}
+
+/* One piece after the other keeps the driver from using large pages. */
+static int map_pieces(struct iommu_domain *domain, unsigned long iova,
+		      phys_addr_t phys, size_t length, int prot,
+		      unsigned long granule)
+{
+	size_t done = 0, piece;
+	int rc;
+
+	do {
+		piece = min(granule, length - done);
+		rc = map_one(domain, iova + done, phys + done, piece, prot);
+		if (rc)
+			goto err_unmap;
+		done += piece;
+	} while (done < length);
+	return 0;
+
+err_unmap:
+	if (done)
+		iommu_unmap(domain, iova, done);
+	return rc;
 }
 
 static int map_sg(struct iommu_domain *domain, unsigned long iova,
@@ -224,8 +300,8 @@ static int map_sg(struct iommu_domain *domain, unsigned long iova,
 
 int core_map(struct iommu_domain *domain, unsigned long iova,
 	     const struct run *runs, unsigned int nr, unsigned long offset,
-	     unsigned long length, int prot, struct scatterlist *sg,
-	     unsigned int nr_sg)
+	     unsigned long length, int prot, unsigned long granule,
+	     struct scatterlist *sg, unsigned int nr_sg)
 {
 	unsigned long mapped = 0, size;
 	unsigned int i = 0, n;
@@ -233,11 +309,12 @@ int core_map(struct iommu_domain *domain, unsigned long iova,
 
 	while (mapped < length) {
 		size = (runs[i].nr << PAGE_SHIFT) - offset;
-		if (runs[i].nr >= SG_RUN_MAX || i + 1 == nr) {
+		if (runs[i].nr >= SG_RUN_MAX || i + 1 == nr ||
+		    granule != ULONG_MAX) {
 			size = min(size, length - mapped);
-			rc = map_one(domain, iova + mapped,
-				     PFN_PHYS(runs[i].pfn) + offset, size,
-				     prot);
+			rc = map_pieces(domain, iova + mapped,
+					PFN_PHYS(runs[i].pfn) + offset, size,
+					prot, granule);
 			i++;
 		} else {
 			/* As many short ones as the scatterlist has room for. */

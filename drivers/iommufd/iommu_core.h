@@ -8,6 +8,7 @@
 
 #include <linux/iommu.h>
 #include <linux/types.h>
+#include <uapi/linux/iommufd.h>
 
 #include "runs.h"
 
@@ -85,6 +86,17 @@ bool core_interrupts_isolated(struct device *dev);
 /* Is DMA of the device coherent with the CPU's caches? */
 bool core_dma_coherent(struct device *dev);
 
+/* In the words of struct iommu_hw_info; type NONE where nothing is known. */
+struct core_hw_info {
+	u32 type;
+	u32 length;
+	union {
+		struct iommu_hw_info_vtd vtd;
+	} data;
+};
+
+void core_hw_info(struct device *dev, struct core_hw_info *info);
+
 /**
  * core_map - map physical runs at consecutive IOVAs
  * @domain: table
@@ -93,14 +105,16 @@ bool core_dma_coherent(struct device *dev);
  * @offset: bytes of the first page to skip
  * @length: bytes to map; at most what @runs has behind @offset
  * @prot: IOMMU_READ, IOMMU_WRITE, ...
+ * @granule: largest piece to map at once: ULONG_MAX, or a page size where
+ *	large pages are not wanted
  * @sg: scratch, @nr_sg entries
  *
  * Return: 0; or -ENOMEM, ... with nothing mapped.
  */
 int core_map(struct iommu_domain *domain, unsigned long iova,
 	     const struct run *runs, unsigned int nr, unsigned long offset,
-	     unsigned long length, int prot, struct scatterlist *sg,
-	     unsigned int nr_sg);
+	     unsigned long length, int prot, unsigned long granule,
+	     struct scatterlist *sg, unsigned int nr_sg);
 
 /*
  * Unmapping: begin, any number of ranges, end. The pages must not be let go of

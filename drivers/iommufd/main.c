@@ -33,9 +33,12 @@
 #include <uapi/linux/iommufd.h>
 
 #include "device.h"
+#include "hw_info.h"
+#include "hwpt.h"
 #include "ioas.h"
 #include "ioctl.h"
 #include "object.h"
+#include "option.h"
 #include "pinned.h"
 
 static int iommufd_destroy(struct iommufd_ucmd *ucmd)
@@ -48,6 +51,10 @@ static int iommufd_destroy(struct iommufd_ucmd *ucmd)
 /* Room for the largest structure of the table. */
 union ioctl_buffer {
 	struct iommu_destroy destroy;
+	struct iommu_hwpt_alloc hwpt_alloc;
+	struct iommu_hw_info hw_info;
+	struct iommu_option option;
+	struct iommu_vfio_ioas vfio_ioas;
 	struct iommu_ioas_alloc alloc;
 	struct iommu_ioas_iova_ranges iova_ranges;
 	struct iommu_ioas_allow_iovas allow_iovas;
@@ -87,6 +94,13 @@ static const struct ioctl_op ioctl_ops[] = {
 	IOCTL_OP(IOMMU_IOAS_MAP, ioas_ioctl_map, struct iommu_ioas_map, iova),
 	IOCTL_OP(IOMMU_IOAS_UNMAP, ioas_ioctl_unmap,
 		 struct iommu_ioas_unmap, length),
+	IOCTL_OP(IOMMU_OPTION, option_ioctl, struct iommu_option, val64),
+	IOCTL_OP(IOMMU_VFIO_IOAS, vfio_ioas_ioctl,
+		 struct iommu_vfio_ioas, __reserved),
+	IOCTL_OP(IOMMU_HWPT_ALLOC, hwpt_ioctl_alloc,
+		 struct iommu_hwpt_alloc, __reserved),
+	IOCTL_OP(IOMMU_GET_HW_INFO, hw_info_ioctl,
+		 struct iommu_hw_info, __reserved),
 };
 
 static long iommufd_ioctl(struct file *file, unsigned int cmd,

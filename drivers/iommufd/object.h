@@ -56,6 +56,9 @@ struct iommufd_ctx {
 	struct mutex groups_lock;	/* outermost lock of iommufd */
 	struct list_head groups;	/* struct device_group.link */
 
+	bool charge_process;		/* rlimit mode; changes while empty */
+	u32 vfio_ioas_id;		/* of the legacy ioctls; 0: none */
+
 	struct mutex owner_lock;	/* innermost; protects owner */
 	struct pin_owner *owner;	/* of the last MAP, to be shared */
 };

@@ -24,6 +24,7 @@
 struct pin_owner {
 	struct kref kref;
 	bool exempt;			/* had CAP_IPC_LOCK */
+	bool process;			/* limited by process, not by user */
 	struct mm_struct *mm;		/* mmgrab: mmget only to pin */
 	struct user_struct *user;
 	struct task_struct *task;	/* its limit applies */
@@ -44,22 +45,24 @@ static void pin_owner_put(struct pin_owner *owner)
 	kref_put(&owner->kref, pin_owner_free);
 }
 
-static bool pin_owner_is_current(const struct pin_owner *owner, bool exempt)
+static bool pin_owner_is_current(const struct pin_owner *owner, bool exempt,
+				 bool process)
 {
 	return owner->mm == current->mm && owner->user == current_user() &&
 	       owner->task == current->group_leader &&
-	       owner->exempt == exempt;
+	       owner->exempt == exempt && owner->process == process;
 }
 
 /* The caller's, shared with its previous one where nothing has changed. */
 static struct pin_owner *pin_owner_get(struct iommufd_ctx *ictx)
 {
+	bool process = READ_ONCE(ictx->charge_process);
 	bool exempt = capable(CAP_IPC_LOCK);
 	struct pin_owner *owner, *old;
 
 	mutex_lock(&ictx->owner_lock);
 	owner = ictx->owner;
-	if (owner && pin_owner_is_current(owner, exempt)) {
+	if (owner && pin_owner_is_current(owner, exempt, process)) {
 		kref_get(&owner->kref);
 		mutex_unlock(&ictx->owner_lock);
 		return owner;
@@ -71,6 +74,7 @@ static struct pin_owner *pin_owner_get(struct iommufd_ctx *ictx)
 		return ERR_PTR(-ENOMEM);
 	kref_init(&owner->kref);
 	owner->exempt = exempt;
+	owner->process = process;
 	owner->mm = current->mm;
 	mmgrab(owner->mm);
 	owner->user = get_uid(current_user());
@@ -93,26 +97,44 @@ void pin_owner_forget(struct iommufd_ctx *ictx)
 	ictx->owner = NULL;
 }
 
+static int add_limited(atomic_long_t *counter, unsigned long nr_pages,
+		       unsigned long limit)
+{
+	unsigned long old = atomic_long_read(counter);
+
+	do {
+		if (nr_pages > limit || old > limit - nr_pages)
+			return -ENOMEM;
+	} while (!atomic_long_try_cmpxchg(counter, (long *)&old,
+					  old + nr_pages));
+	return 0;
+}
+
+/*
+ * The user's pages are counted in locked_vm, the process's in pinned_vm, which
+ * needs no lock that a fault may hold; exempt ones for information only.
+ */
 static int charge(struct pin_owner *owner, unsigned long nr_pages)
 {
-	if (!owner->exempt) {
-		unsigned long limit =
-			task_rlimit(owner->task, RLIMIT_MEMLOCK) >> PAGE_SHIFT;
-		long old = atomic_long_read(&owner->user->locked_vm);
+	unsigned long limit;
+	int rc;
 
-		do {
-			if (nr_pages > limit || old > limit - nr_pages)
-				return -ENOMEM;
-		} while (!atomic_long_try_cmpxchg(&owner->user->locked_vm, &old,
-						  old + nr_pages));
+	if (owner->exempt) {
+		atomic64_add(nr_pages, &owner->mm->pinned_vm);
+		return 0;
 	}
-	atomic64_add(nr_pages, &owner->mm->pinned_vm);
-	return 0;
+	limit = task_rlimit(owner->task, RLIMIT_MEMLOCK) >> PAGE_SHIFT;
+	if (owner->process)
+		return add_limited(&owner->mm->pinned_vm, nr_pages, limit);
+	rc = add_limited(&owner->user->locked_vm, nr_pages, limit);
+	if (!rc)
+		atomic64_add(nr_pages, &owner->mm->pinned_vm);
+	return rc;
 }
 
 static void uncharge(struct pin_owner *owner, unsigned long nr_pages)
 {
-	if (!owner->exempt)
+	if (!owner->exempt && !owner->process)
 		atomic_long_sub(nr_pages, &owner->user->locked_vm);
 	atomic64_sub(nr_pages, &owner->mm->pinned_vm);
 }
