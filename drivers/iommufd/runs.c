@@ -29,9 +29,9 @@
  *     where a physical run is as long as indexes and PFNs both go on.
  *   - A chunk that is made while adding has room for what is known to come; one
  *     that turns out more than half empty is copied into a smaller one when the
- *     adding is over. Cutting grows a chunk by half. So without removals there
- *     are at most 16 bytes per entry, and 8.1 for a scattered span that was
- *     pinned in one go.
+ *     adding is over. Cutting grows a chunk by half, and splits a full one. So
+ *     as long as nothing is removed a chunk is about half full or 64 bytes in
+ *     size, and a span that was pinned in one go takes 8.1 bytes a run.
  *   - Removing turns entries into holes and lets chunks shrink or go away. It
  *     needs no slot that was not there: the hole takes those of the runs. The
  *     price is that a chunk keeps its size until its last run goes.

@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Tests of drivers/iommufd/iova.c. */
+#include "iova_model.h"
+
+#define PAGE	4096ul
+#define TOP	ULONG_MAX
+
+/* A space for one test. */
+static struct iova_space space;
+static struct iova_node nodes[8192];
+static struct iova_range ranges[16];
+static unsigned int nr_nodes, nr_ranges;
+
+static void fresh(void)
+{
+	iova_space_init(&space);
+	memset(nodes, 0, sizeof(nodes));
+	memset(ranges, 0, sizeof(ranges));
+	nr_nodes = 0;
+	nr_ranges = 0;
+}
+
+static struct iova_node *take(unsigned long start, unsigned long last)
+{
+	struct iova_node *node = &nodes[nr_nodes++];
+
+	node->start = start;
+	node->last = last;
+	expect_eq(iova_map_insert(&space.areas, node), 0);
+	return node;
+}
+
+static struct iova_range *range(unsigned long start, unsigned long last,
+				const void *owner)
+{
+	struct iova_range *r = &ranges[nr_ranges++];
+
+	r->node.start = start;
+	r->node.last = last;
+	r->owner = owner;
+	return r;
+}
+
+static void expect_free(unsigned long start, unsigned long last,
+			unsigned long length, unsigned long align,
+			unsigned long want)
+{
+	unsigned long iova = ~want;
+
+	expect_eq(iova_map_find_free(&space.areas, start, last, length, align,
+				     &iova), 0);
+	expect_eq(iova, want);
+}
+
+static void expect_full(unsigned long start, unsigned long last,
+			unsigned long length, unsigned long align)
+{
+	unsigned long iova;
+
+	expect_eq(iova_map_find_free(&space.areas, start, last, length, align,
+				     &iova), -ENOSPC);
+}
+
+static void empty_map_gives_the_lowest_aligned(void)
+{
+	fresh();
+	expect_free(0, TOP, PAGE, PAGE, 0);
+	expect_free(1, TOP, PAGE, PAGE, PAGE);
+	expect_free(PAGE, TOP, PAGE, 1ul << 63, 1ul << 63);
+	expect_free(0, TOP, TOP, 1, 0);
+	expect_free(1, TOP, TOP, 1, 1);
+	expect_full(2, TOP, TOP, 1);
+}
+
+static void last_page_of_the_space_can_be_taken(void)
+{
+	struct iova_node *node;
+
+	fresh();
+	expect_eq(iova_space_check(&space, 0 - PAGE, PAGE, PAGE), 0);
+	node = take(0 - PAGE, TOP);
+	expect_eq(iova_space_check(&space, 0 - PAGE, PAGE, PAGE), -EEXIST);
+	expect_full(0 - PAGE, TOP, 1, 1);
+	expect(iova_map_first(&space.areas, TOP, TOP) == node);
+	expect(!iova_map_next(node, TOP));
+	iova_map_remove(&space.areas, node);
+	expect_free(0 - PAGE, TOP, PAGE, PAGE, 0 - PAGE);
+}
+
+static void whole_space_can_be_taken_but_for_one(void)
+{
+	fresh();
+	take(0, TOP - 1);
+	expect_free(0, TOP, 1, 1, TOP);
+	expect_full(0, TOP, 2, 1);
+	take(TOP, TOP);
+	expect_full(0, TOP, 1, 1);
+}
+
+static void aligning_does_not_wrap_to_zero(void)
+{
+	fresh();
+	take(0, TOP - PAGE);
+	/* Rounding TOP - PAGE + 1 up to 2 MiB would be 0. */
+	expect_full(0, TOP, 1, 1ul << 21);
+	expect_full(TOP, TOP, 1, 2);
+	expect_full(0 - PAGE + 1, TOP, 1, 1ul << 63);
+}
+
+static void length_does_not_wrap_past_the_top(void)
+{
+	fresh();
+	take(0, 1ul << 63);
+	expect_full(0, TOP, 1ul << 63, 1);
+	expect_free(0, TOP, (1ul << 63) - 1, 1, (1ul << 63) + 1);
+	expect_full(0 - PAGE, TOP, TOP, 1);
+	expect_full(0 - PAGE, TOP, 0 - PAGE, 1);
+}
+
+static void search_stays_in_its_window(void)
+{
+	fresh();
+	take(4 * PAGE, 5 * PAGE - 1);
+	expect_free(2 * PAGE, 9 * PAGE - 1, 2 * PAGE, PAGE, 2 * PAGE);
+	expect_free(3 * PAGE, 9 * PAGE - 1, 2 * PAGE, PAGE, 5 * PAGE);
+	expect_full(3 * PAGE, 7 * PAGE - 2, 2 * PAGE, PAGE);
+	expect_full(4 * PAGE, 5 * PAGE - 1, 1, 1);
+	/* A gap that begins below the window counts from the window on. */
+	expect_full(PAGE, 4 * PAGE - 1, 4 * PAGE, 1);
+}
+
+static void insert_refuses_any_overlap(void)
+{
+	static const unsigned long bad[][2] = {
+		{ 100, 199 }, { 99, 100 }, { 199, 200 }, { 150, 150 },
+		{ 0, TOP }, { 100, 100 }, { 199, 199 }, { 50, 250 },
+	};
+	unsigned int i;
+
+	fresh();
+	take(100, 199);
+	take(99, 99);
+	take(200, 200);
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct iova_node node = {
+			.start = bad[i][0], .last = bad[i][1],
+		};
+
+		expect_eq(iova_map_insert(&space.areas, &node), -EEXIST);
+	}
+}
+
+static void first_and_next_walk_what_meets_the_range(void)
+{
+	struct iova_node *a, *b, *c;
+
+	fresh();
+	b = take(20, 29);
+	a = take(10, 19);
+	c = take(40, 49);
+	expect(iova_map_first(&space.areas, 0, 9) == NULL);
+	expect(iova_map_first(&space.areas, 0, 10) == a);
+	expect(iova_map_first(&space.areas, 19, 40) == a);
+	expect(iova_map_next(a, 40) == b);
+	expect(iova_map_next(b, 40) == c);
+	expect(iova_map_next(b, 39) == NULL);
+	expect(iova_map_first(&space.areas, 30, 39) == NULL);
+	expect(iova_map_first(&space.areas, 50, TOP) == NULL);
+}
+
+/* How much of the tree a search sees cannot be seen; that it is right can. */
+static void search_finds_the_one_hole_among_thousands(void)
+{
+	unsigned int i, hole;
+
+	fresh();
+	for (i = 0; i < 8192; i++)
+		take(i * 2 * PAGE, i * 2 * PAGE + PAGE - 1);
+	expect_free(0, TOP, PAGE, PAGE, PAGE);
+	expect_free(0, TOP, 2 * PAGE, PAGE, (8192 * 2 - 1) * PAGE);
+	for (hole = 1; hole < 8192; hole += 1171) {
+		iova_map_remove(&space.areas, &nodes[hole]);
+		expect_free(0, TOP, 3 * PAGE, PAGE, (hole * 2 - 1) * PAGE);
+		expect_eq(iova_map_insert(&space.areas, &nodes[hole]), 0);
+	}
+}
+
+static void check_answers_in_order(void)
+{
+	int owner;
+
+	fresh();
+	take(8 * PAGE, 12 * PAGE - 1);
+	expect_eq(iova_space_reserve(&space, range(4 * PAGE, 8 * PAGE - 1,
+						   &owner)), 0);
+	/* Each bad thing hides those after it. */
+	expect_eq(iova_space_check(&space, 4 * PAGE, 0, PAGE), -EINVAL);
+	expect_eq(iova_space_check(&space, 4 * PAGE + 1, PAGE, PAGE), -EINVAL);
+	expect_eq(iova_space_check(&space, 4 * PAGE, PAGE + 1, PAGE), -EINVAL);
+	expect_eq(iova_space_check(&space, 0 - PAGE + 1, PAGE, PAGE), -EINVAL);
+	expect_eq(iova_space_check(&space, 0 - PAGE, 2 * PAGE, PAGE),
+		  -EOVERFLOW);
+	expect_eq(iova_space_check(&space, 4 * PAGE, 0 - 4 * PAGE + PAGE, PAGE),
+		  -EOVERFLOW);
+	expect_eq(iova_space_check(&space, 4 * PAGE, 0 - 4 * PAGE, PAGE),
+		  -EINVAL);
+	expect_eq(iova_space_check(&space, 7 * PAGE, 2 * PAGE, PAGE), -EINVAL);
+	expect_eq(iova_space_check(&space, 8 * PAGE, 2 * PAGE, PAGE), -EEXIST);
+	expect_eq(iova_space_check(&space, 11 * PAGE, 2 * PAGE, PAGE), -EEXIST);
+	expect_eq(iova_space_check(&space, 12 * PAGE, 2 * PAGE, PAGE), 0);
+}
+
+static void reserved_ranges_go_with_their_owner(void)
+{
+	struct iova_range *a, *b, *c, *r;
+	int dev1, dev2;
+
+	fresh();
+	a = range(0, 99, &dev1);
+	b = range(50, 149, &dev2);
+	c = range(50, 149, &dev1);
+	expect_eq(iova_space_reserve(&space, a), 0);
+	expect_eq(iova_space_reserve(&space, b), 0);
+	expect_eq(iova_space_reserve(&space, c), 0);
+	r = iova_space_unreserve(&space, &dev1);
+	expect(r == a || r == c);
+	expect(iova_space_unreserve(&space, &dev1) == (r == a ? c : a));
+	expect(!iova_space_unreserve(&space, &dev1));
+	expect_eq(iova_space_check(&space, 0, 50, 1), 0);
+	expect_eq(iova_space_check(&space, 0, 51, 1), -EINVAL);
+	expect(iova_space_unreserve(&space, &dev2) == b);
+	expect_eq(iova_space_check(&space, 0, 51, 1), 0);
+}
+
+static void reserving_what_is_in_use_fails(void)
+{
+	struct rb_root_cached allowed = RB_ROOT_CACHED;
+	int dev;
+
+	fresh();
+	take(100, 199);
+	expect_eq(iova_allowed_insert(&allowed, range(1000, 1999, NULL)), 0);
+	expect_eq(iova_space_allow(&space, &allowed), 0);
+	expect_eq(iova_space_reserve(&space, range(199, 300, &dev)),
+		  -EADDRINUSE);
+	expect_eq(iova_space_reserve(&space, range(1999, 3000, &dev)),
+		  -EADDRINUSE);
+	expect_eq(iova_space_reserve(&space, range(200, 999, &dev)), 0);
+	expect_eq(iova_space_reserve(&space, range(2000, TOP, &dev)), 0);
+}
+
+static void allowed_ranges_are_swapped_or_left(void)
+{
+	struct rb_root_cached one = RB_ROOT_CACHED, two = RB_ROOT_CACHED;
+	struct rb_root_cached none = RB_ROOT_CACHED;
+	struct iova_range *first, *second;
+	unsigned long iova;
+	int dev;
+
+	fresh();
+	first = range(0x1000, 0x1fff, NULL);
+	expect_eq(iova_space_reserve(&space, range(0x5000, 0x5fff, &dev)), 0);
+	expect_eq(iova_allowed_insert(&one, first), 0);
+	expect_eq(iova_allowed_insert(&one, range(0x1fff, 0x2fff, NULL)),
+		  -EINVAL);
+	expect_eq(iova_space_allow(&space, &one), 0);
+	expect(RB_EMPTY_ROOT(&one.rb_root));
+
+	second = range(0x4000, 0x5000, NULL);
+	expect_eq(iova_allowed_insert(&two, second), 0);
+	expect_eq(iova_space_allow(&space, &two), -EADDRINUSE);
+	expect(rb_first_cached(&two) == &second->node.rb);
+	expect_eq(iova_space_find(&space, 0x1000, 0x1000, &iova), 0);
+	expect_eq(iova, 0x1000);
+
+	expect_eq(iova_space_allow(&space, &none), 0);
+	expect(rb_first_cached(&none) == &first->node.rb);
+	expect_eq(iova_space_find(&space, 0x1000, 0x1000, &iova), 0);
+	expect_eq(iova, 0);
+}
+
+static void choice_avoids_reserved_taken_and_not_allowed(void)
+{
+	struct rb_root_cached allowed = RB_ROOT_CACHED;
+	unsigned long iova;
+	int dev;
+
+	fresh();
+	take(0x10000, 0x10fff);
+	expect_eq(iova_space_reserve(&space, range(0, 0xffff, &dev)), 0);
+	expect_eq(iova_space_reserve(&space, range(0x11000, 0x12fff, &dev)), 0);
+	expect_eq(iova_space_find(&space, 0x1000, 0x1000, &iova), 0);
+	expect_eq(iova, 0x13000);
+
+	/* Two that touch are one; a fixed address need not be allowed. */
+	expect_eq(iova_allowed_insert(&allowed, range(0x20000, 0x20fff, NULL)),
+		  0);
+	expect_eq(iova_allowed_insert(&allowed, range(0x30000, 0x30fff, NULL)),
+		  0);
+	expect_eq(iova_allowed_insert(&allowed, range(0x31000, 0x31fff, NULL)),
+		  0);
+	expect_eq(iova_space_allow(&space, &allowed), 0);
+	expect_eq(iova_space_find(&space, 0x1000, 0x1000, &iova), 0);
+	expect_eq(iova, 0x20000);
+	expect_eq(iova_space_find(&space, 0x2000, 0x1000, &iova), 0);
+	expect_eq(iova, 0x30000);
+	expect_eq(iova_space_find(&space, 0x3000, 0x1000, &iova), -ENOSPC);
+	expect_eq(iova_space_check(&space, 0x40000, 0x1000, 0x1000), 0);
+}
+
+static void choice_at_the_top_never_overlaps(void)
+{
+	struct rb_root_cached allowed = RB_ROOT_CACHED;
+	unsigned long iova, i;
+	int dev;
+
+	fresh();
+	expect_eq(iova_space_reserve(&space, range(0 - 4 * PAGE,
+						   0 - 3 * PAGE - 1, &dev)), 0);
+	expect_eq(iova_allowed_insert(&allowed, range(0 - 3 * PAGE, TOP, NULL)),
+		  0);
+	expect_eq(iova_space_allow(&space, &allowed), 0);
+	expect_eq(iova_space_find(&space, PAGE, 1ul << 30, &iova), -ENOSPC);
+	expect_eq(iova_space_find(&space, 4 * PAGE, PAGE, &iova), -ENOSPC);
+	expect_eq(iova_space_find(&space, TOP, 1, &iova), -ENOSPC);
+	for (i = 3; i; i--) {
+		expect_eq(iova_space_find(&space, PAGE, PAGE, &iova), 0);
+		expect_eq(iova, 0 - i * PAGE);
+		take(iova, iova + (PAGE - 1));
+	}
+	expect_eq(iova_space_find(&space, PAGE, PAGE, &iova), -ENOSPC);
+	expect_eq(iova_space_find(&space, 1, 1, &iova), -ENOSPC);
+}
+
+static void usable_stretches_are_what_is_not_reserved(void)
+{
+	unsigned long start, last;
+	int dev;
+
+	fresh();
+	expect(iova_space_next_usable(&space, 0, &start, &last));
+	expect(start == 0 && last == TOP);
+
+	expect_eq(iova_space_reserve(&space, range(0, 0xfff, &dev)), 0);
+	expect_eq(iova_space_reserve(&space, range(0xfee00000, 0xfeefffff,
+						   &dev)), 0);
+	expect_eq(iova_space_reserve(&space, range(0xfee80000, 0xfeffffff,
+						   &dev)), 0);
+	expect_eq(iova_space_reserve(&space, range(1ul << 48, TOP, &dev)), 0);
+	expect(iova_space_next_usable(&space, 0, &start, &last));
+	expect(start == 0x1000 && last == 0xfedfffff);
+	expect(iova_space_next_usable(&space, last + 1, &start, &last));
+	expect(start == 0xff000000 && last == (1ul << 48) - 1);
+	expect(!iova_space_next_usable(&space, last + 1, &start, &last));
+	expect(!iova_space_next_usable(&space, TOP, &start, &last));
+}
+
+static void random_calls(void)
+{
+	host_random_runs(iova_model, 3, 1);
+}
+
+#define T(name)	{ #name, name }
+
+static const struct host_test tests[] = {
+	T(empty_map_gives_the_lowest_aligned),
+	T(last_page_of_the_space_can_be_taken),
+	T(whole_space_can_be_taken_but_for_one),
+	T(aligning_does_not_wrap_to_zero),
+	T(length_does_not_wrap_past_the_top),
+	T(search_stays_in_its_window),
+	T(insert_refuses_any_overlap),
+	T(first_and_next_walk_what_meets_the_range),
+	T(search_finds_the_one_hole_among_thousands),
+	T(check_answers_in_order),
+	T(reserved_ranges_go_with_their_owner),
+	T(reserving_what_is_in_use_fails),
+	T(allowed_ranges_are_swapped_or_left),
+	T(choice_avoids_reserved_taken_and_not_allowed),
+	T(choice_at_the_top_never_overlaps),
+	T(usable_stretches_are_what_is_not_reserved),
+	{ "random_calls_agree_with_lists", random_calls },
+};
+
+int main(int argc, char **argv)
+{
+	return host_main(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
+}
