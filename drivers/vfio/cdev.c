@@ -34,6 +34,8 @@ static struct cdev *vfio_cdev;
 /**
  * vfio_cdev_devt - the device number of a node
  * @index: the node's index
+ *
+ * Return: our major, and the index as minor.
  */
 dev_t vfio_cdev_devt(unsigned int index)
 {

@@ -136,7 +136,8 @@ void vfio_handle_publish(struct vfio_handle *handle)
  * vfio_handle_is_bound - may the user in?
  * @handle: handle
  *
- * When true, all of the handle that BIND has set can be seen, and stays.
+ * Return: true when BIND is through: all of the handle that it has set can be
+ * seen, and stays.
  */
 bool vfio_handle_is_bound(struct vfio_handle *handle)
 {
@@ -188,6 +189,8 @@ void vfio_handle_pm_put(struct vfio_handle *handle)
  * @handle: bound handle; the device is awake
  * @cmd: number
  * @arg: argument
+ *
+ * Return: as the driver; -EINVAL when it knows no ioctl.
  */
 long vfio_handle_ioctl(struct vfio_handle *handle, unsigned int cmd,
 		       unsigned long arg)
@@ -208,6 +211,8 @@ long vfio_handle_ioctl(struct vfio_handle *handle, unsigned int cmd,
  * @buf: to where
  * @count: how many bytes
  * @pos: where in the device file
+ *
+ * Return: as the driver; -EINVAL when it cannot be read.
  */
 ssize_t vfio_handle_read(struct vfio_handle *handle, char __user *buf,
 			 size_t count, loff_t *pos)
@@ -223,6 +228,8 @@ ssize_t vfio_handle_read(struct vfio_handle *handle, char __user *buf,
  * @buf: from where
  * @count: how many bytes
  * @pos: where in the device file
+ *
+ * Return: as the driver; -EINVAL when it cannot be written.
  */
 ssize_t vfio_handle_write(struct vfio_handle *handle, const char __user *buf,
 			  size_t count, loff_t *pos)
@@ -236,6 +243,8 @@ ssize_t vfio_handle_write(struct vfio_handle *handle, const char __user *buf,
  * vfio_handle_mmap - map a region of the device
  * @handle: bound handle
  * @vma: where
+ *
+ * Return: as the driver; -EINVAL when it cannot be mapped.
  */
 int vfio_handle_mmap(struct vfio_handle *handle, struct vm_area_struct *vma)
 {

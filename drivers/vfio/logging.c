@@ -68,6 +68,10 @@ static int logging_get_ranges(struct interval_tree_node *nodes,
  * @flags: of the ioctl
  * @uarg: the feature's data
  * @size: of @uarg
+ *
+ * Return: 0; -ENOTTY when the device keeps no log; -EINVAL, -E2BIG, -EOVERFLOW
+ * for ranges that make no sense, too many of them, or beyond the last IOVA;
+ * -EFAULT; -ENOMEM; or as the driver.
  */
 int vfio_logging_start(struct vfio_device *vdev, u32 flags, void __user *uarg,
 		       size_t size)
@@ -122,6 +126,8 @@ out_nodes:
  * @flags: of the ioctl
  * @uarg: not used
  * @size: of @uarg
+ *
+ * Return: 0; -ENOTTY when the device keeps no log; -EINVAL; or as the driver.
  */
 int vfio_logging_stop(struct vfio_device *vdev, u32 flags, void __user *uarg,
 		      size_t size)
@@ -152,6 +158,10 @@ static int logging_report_window(struct iova_bitmap *bitmap, unsigned long iova,
  * @flags: of the ioctl
  * @uarg: the feature's data
  * @size: of @uarg
+ *
+ * Return: 0; -ENOTTY when the device keeps no log; -EINVAL, -EOVERFLOW for a
+ * range that makes no sense or is beyond the last IOVA; -EFAULT; -ENOMEM;
+ * -EINTR; or as the driver.
  */
 int vfio_logging_report(struct vfio_device *vdev, u32 flags, void __user *uarg,
 			size_t size)

@@ -135,6 +135,16 @@ static void vfio_node_publish(struct vfio_node *node)
 	xa_store(&vfio_nodes, node->index, node, GFP_KERNEL);
 }
 
+/* For one interval. As wait_for_completion_timeout(), or -ERESTARTSYS. */
+static long wait_idle(struct completion *idle, bool interruptible)
+{
+	const unsigned long limit = VFIO_REQUEST_INTERVAL;
+
+	if (!interruptible)
+		return wait_for_completion_timeout(idle, limit);
+	return wait_for_completion_interruptible_timeout(idle, limit);
+}
+
 /*
  * Opposite of vfio_node_publish(): let no new user in, and see the present one
  * out. The wait has no limit, as the driver cannot go on without the device;
@@ -163,12 +173,7 @@ static void vfio_node_withdraw(struct vfio_node *node)
 				 "in use: %s (%d) waits until the device is released\n",
 				 current->comm, task_pid_nr(current));
 
-		if (interruptible)
-			rc = wait_for_completion_interruptible_timeout(
-					&node->idle, VFIO_REQUEST_INTERVAL);
-		else
-			rc = wait_for_completion_timeout(&node->idle,
-							 VFIO_REQUEST_INTERVAL);
+		rc = wait_idle(&node->idle, interruptible);
 		/* A signal cannot end the wait: do not be woken by it again. */
 		if (rc < 0)
 			interruptible = false;

@@ -91,6 +91,8 @@ EXPORT_SYMBOL_GPL(vfio_mig_get_next_state);
  * @flags: of the ioctl
  * @uarg: the feature's data
  * @size: of @uarg
+ *
+ * Return: 0; -ENOTTY when the device cannot migrate; -EINVAL; -EFAULT.
  */
 int vfio_migration_feature(struct vfio_device *vdev, u32 flags,
 			   void __user *uarg, size_t size)
@@ -174,6 +176,9 @@ static int migration_set_state(struct vfio_device *vdev,
  * @flags: of the ioctl
  * @uarg: the feature's data
  * @size: of @uarg
+ *
+ * Return: 0; -ENOTTY when the device cannot migrate; -EINVAL; -EFAULT; -EMFILE
+ * when there is no descriptor left; or as the driver.
  */
 int vfio_migration_state_feature(struct vfio_device *vdev, u32 flags,
 				 void __user *uarg, size_t size)

@@ -109,7 +109,7 @@ struct vfio_handle {
 	struct iommufd_ctx *ictx;
 	struct iommufd_device *idev;
 	u32 devid;
-	struct mutex lock;
+	struct mutex lock;	/* @attached, and calls that change it */
 	bool attached;
 };
 
