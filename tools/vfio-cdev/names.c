@@ -34,7 +34,8 @@ static void libpci_silent(char *fmt, ...)
 
 void names_init(struct names *names)
 {
-	char path[4096], name[] = "sysfs.path";
+	char path[4096], sysfs_path[] = "sysfs.path";
+	char hwdb[] = "hwdb.disable", yes[] = "1";
 	struct pci_access *access;
 
 	names->access = NULL;
@@ -46,7 +47,9 @@ void names_init(struct names *names)
 	access->debug = libpci_silent;
 	access->method = PCI_ACCESS_SYS_BUS_PCI;
 	snprintf(path, sizeof(path), "%s/sys/bus/pci", tool_host->root);
-	pci_set_param(access, name, path);
+	pci_set_param(access, sysfs_path, path);
+	/* pci.ids is enough, and libpci 3.9 leaks the handle of udev's copy. */
+	pci_set_param(access, hwdb, yes);
 	if (setjmp(on_error)) {
 		pci_cleanup(access);
 		return;

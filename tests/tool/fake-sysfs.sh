@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# A made-up /sys, /proc, /dev and /run below $root, for the tool's --sysroot.
+#
+# Everything the tool looks at is there in the form that the kernel gives it;
+# writes go to plain files, so nothing follows from them. That is what the tests
+# of failures want: a driver that does not take a function, for one.
+
+: "${root:?}"
+
+# fake_new: an empty system with an IOMMU
+fake_new() {
+	rm -rf "$root"
+	mkdir -p "$root"/{sys/bus/pci/{devices,drivers},sys/kernel/iommu_groups,sys/class,proc,run,dev}
+	echo "BOOT_IMAGE=/vmlinuz quiet" > "$root/proc/cmdline"
+	: > "$root/sys/bus/pci/drivers_probe"
+}
+
+# fake_function BDF VENDOR DEVICE CLASS [GROUP]
+fake_function() {
+	local dir=$root/sys/bus/pci/devices/$1
+
+	mkdir -p "$dir"
+	echo "$2" > "$dir/vendor"
+	echo "$3" > "$dir/device"
+	echo "$4" > "$dir/class"
+	echo 0x1af4 > "$dir/subsystem_vendor"
+	echo 0x1100 > "$dir/subsystem_device"
+	echo -1 > "$dir/numa_node"
+	echo "(null)" > "$dir/driver_override"
+	printf '%s\n' \
+		"0x00000000fe000000 0x00000000fe003fff 0x0000000000140204" \
+		"0x0000000000000000 0x0000000000000000 0x0000000000000000" \
+		"0x000000000000c000 0x000000000000c03f 0x0000000000040101" > "$dir/resource"
+	fake_config "$dir/config" "$2" "$3" 00
+	if [ -n "${5:-}" ]; then
+		mkdir -p "$root/sys/kernel/iommu_groups/$5/devices"
+		ln -s "../../../../kernel/iommu_groups/$5" "$dir/iommu_group"
+		ln -s "$dir" "$root/sys/kernel/iommu_groups/$5/devices/$1"
+		echo "0x00000000fee00000 0x00000000feefffff msi" \
+			> "$root/sys/kernel/iommu_groups/$5/reserved_regions"
+	fi
+}
+
+# bytes HEX...: their bytes
+bytes() {
+	local b
+
+	for b; do printf '%b' "\\x$b"; done
+}
+
+# fake_config FILE VENDOR DEVICE HEADER: 256 bytes with MSI (8 vectors) at 0x40
+# and MSI-X (5) at 0x50
+fake_config() {
+	{
+		bytes "${2:4:2}" "${2:2:2}" "${3:4:2}" "${3:2:2}" 00 00 10 00	# 00 status: caps
+		bytes 00 00 00 00 00 00 "$4" 00			# 08 header type
+		head -c 36 /dev/zero				# 10
+		bytes 40 00 00 00 00 00 00 00 00 01 00 00	# 34 caps, 3d pin A
+		bytes 05 50 86 00 00 00 00 00 00 00 00 00 00 00 00 00	# 40 MSI
+		bytes 11 00 04 80 00 00 00 00 00 00 00 00	# 50 MSI-X
+		head -c 164 /dev/zero
+	} > "$1"
+}
+
+# fake_driver NAME: there is such a driver
+fake_driver() {
+	mkdir -p "$root/sys/bus/pci/drivers/$1"
+	: > "$root/sys/bus/pci/drivers/$1/bind"
+	: > "$root/sys/bus/pci/drivers/$1/unbind"
+}
+
+# fake_bound BDF DRIVER
+fake_bound() {
+	fake_driver "$2"
+	ln -sfn "../../drivers/$2" "$root/sys/bus/pci/devices/$1/driver"
+}
+
+# fake_cdev BDF NAME [stock]: vfio-pci made a device of it, with a node or without
+fake_cdev() {
+	fake_bound "$1" vfio-pci
+	mkdir -p "$root/sys/bus/pci/devices/$1/vfio-dev/$2" "$root/sys/class/vfio-dev"
+	[ "${3:-}" = stock ] || echo 511:0 > "$root/sys/bus/pci/devices/$1/vfio-dev/$2/dev"
+	ln -sfn "../../../bus/pci/devices/$1" "$root/sys/bus/pci/devices/$1/vfio-dev/$2/device"
+	ln -sfn "$root/sys/bus/pci/devices/$1/vfio-dev/$2" "$root/sys/class/vfio-dev/$2"
+}
+
+# fake_pf BDF TOTAL NUM
+fake_pf() {
+	echo "$2" > "$root/sys/bus/pci/devices/$1/sriov_totalvfs"
+	echo "$3" > "$root/sys/bus/pci/devices/$1/sriov_numvfs"
+}
+
+# fake_vf BDF PF INDEX
+fake_vf() {
+	ln -s "../$2" "$root/sys/bus/pci/devices/$1/physfn"
+	ln -s "../$1" "$root/sys/bus/pci/devices/$2/virtfn$3"
+}
+
+# fake_holder PID NAME FD TARGET: a process that has TARGET open
+fake_holder() {
+	mkdir -p "$root/proc/$1/fd"
+	echo "$2" > "$root/proc/$1/comm"
+	ln -s "$4" "$root/proc/$1/fd/$3"
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Tests of the library that need no device: addresses, errors without a place to
+ * put them, objects that do not exist. "ok NAME" or "not ok NAME" a line; the
+ * script "host" makes TAP of it.
+ *
+ *   lib_test ROOT	ROOT is a made-up system with /dev/iommu a plain file and the
+ *			function 0000:01:00.0 with cdev vfio3, a plain file as well
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <linux/vfio.h>
+
+#include "vfio-cdev.h"
+
+static int failed;
+
+static void check(const char *name, bool good)
+{
+	printf("%s %s\n", good ? "ok" : "not ok", name);
+	if (!good)
+		failed = 1;
+}
+
+static void test_addresses(void)
+{
+	static const struct {
+		const char *text, *bdf;
+	} cases[] = {
+		{ "0000:01:00.0", "0000:01:00.0" },
+		{ "01:00.0", "0000:01:00.0" },
+		{ "ABCD:EF:1F.7", "abcd:ef:1f.7" },
+		{ "10000:e1:00.0", "10000:e1:00.0" },
+		{ "1:2.3", "0000:01:02.3" },
+		{ "", NULL }, { "01", NULL }, { "01:00", NULL }, { "01:00.", NULL },
+		{ "01:20.0", NULL }, { "01:00.8", NULL }, { "01:00.00", NULL },
+		{ "001:00.0", NULL }, { "0000:001:00.0", NULL }, { " 01:00.0", NULL },
+		{ "01:00.0 ", NULL }, { "-1:00.0", NULL }, { "0x1:00.0", NULL },
+		{ "100000000:01:00.0", NULL }, { "0000:01:00.0:01:00.0", NULL },
+	};
+	char bdf[VCDEV_BDF_LEN], name[64];
+	size_t i;
+	int rc;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		memset(bdf, 'x', sizeof(bdf));
+		rc = vcdev_bdf_parse(cases[i].text, bdf);
+		snprintf(name, sizeof(name), "address '%s'", cases[i].text);
+		check(name, cases[i].bdf ? !rc && !strcmp(bdf, cases[i].bdf) : rc == -EINVAL);
+	}
+}
+
+static void test_errors(const struct vcdev_host *host)
+{
+	struct vcdev_error err = { .code = 7 };
+	struct vcdev_dev *dev = NULL;
+	struct vcdev_ctx *ctx = NULL;
+	struct vcdev_pci pci;
+	uint32_t ioas;
+	char byte;
+
+	check("err may be NULL", vcdev_pci_get(host, "05:00.0", &pci, NULL) == -ENODEV);
+	check("err is set on failure",
+	      vcdev_pci_get(host, "05:00.0", &pci, &err) == -ENODEV && err.code == -ENODEV &&
+	      err.text[0] && err.hint[0]);
+	err.code = 7;
+	check("err is left alone on success",
+	      !vcdev_pci_get(host, "01:00.0", &pci, &err) && err.code == 7);
+	check("close(NULL) is allowed", (vcdev_dev_close(NULL), vcdev_ctx_close(NULL), true));
+	check("open of what is not there leaves the result alone",
+	      vcdev_dev_open(host, "05:00.0", &dev, &err) == -ENODEV && !dev);
+
+	check("a plain file opens as a context", !vcdev_ctx_open(host, &ctx, &err) && ctx);
+	if (!ctx)
+		return;
+	check("and answers ENOTTY", vcdev_ioas_alloc(ctx, &ioas, &err) == -ENOTTY &&
+	      strstr(err.text, "cannot make an IOAS"));
+	check("destroy passes errno on", vcdev_destroy(ctx, 1, &err) == -ENOTTY);
+	check("a plain file opens as a device", !vcdev_dev_open(host, "01:00.0", &dev, &err));
+	if (dev) {
+		struct vcdev_dev_info info;
+		struct vcdev_region region;
+		struct vcdev_irq irq;
+		int fd = -1;
+
+		check("info before bind is EINVAL",
+		      vcdev_dev_info(dev, &info, &err) == -EINVAL);
+		check("region before bind is EINVAL",
+		      vcdev_region_get(dev, 0, &region, &err) == -EINVAL);
+		check("read before bind is EINVAL",
+		      vcdev_region_read(dev, 0, 0, &byte, 1, &err) == -EINVAL);
+		check("irq before bind is EINVAL", vcdev_irq_get(dev, 0, &irq, &err) == -EINVAL);
+		check("no eventfds is EINVAL",
+		      vcdev_irq_enable(dev, VFIO_PCI_MSI_IRQ_INDEX, &fd, 0, &err) == -EINVAL);
+		check("bind passes errno on", vcdev_dev_bind(dev, ctx, &err) == -ENOTTY);
+		check("attach passes errno on", vcdev_dev_attach(dev, 1, NULL, &err) == -ENOTTY);
+		check("detach passes errno on", vcdev_dev_detach(dev, &err) == -ENOTTY);
+		check("reset passes errno on", vcdev_dev_reset(dev, &err) == -ENOTTY);
+		vcdev_dev_close(dev);
+	}
+	vcdev_ctx_close(ctx);
+}
+
+static void test_long_root(void)
+{
+	static char root[8192];
+	struct vcdev_host host = { .root = root };
+	struct vcdev_error err;
+	struct vcdev_pci pci;
+
+	memset(root, 'a', sizeof(root) - 1);
+	root[0] = '/';
+	check("a root longer than any path is ENODEV, not an overflow",
+	      vcdev_pci_get(&host, "01:00.0", &pci, &err) == -ENODEV);
+}
+
+int main(int argc, char **argv)
+{
+	struct vcdev_host host = { .root = argc == 2 ? argv[1] : "" };
+	int fds;
+
+	if (argc != 2)
+		return 2;
+	fds = dup(0);
+	close(fds);
+	test_addresses();
+	test_errors(&host);
+	test_long_root();
+	/* Every file that was opened has been closed: the next number is the same. */
+	check("no file descriptor leaks", dup(0) == fds);
+	return failed;
+}
