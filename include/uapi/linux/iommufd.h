@@ -178,7 +178,8 @@ struct iommu_ioas_allow_iovas {
  * enum iommufd_ioas_map_flags - @flags of MAP, MAP_FILE and COPY
  * @IOMMU_IOAS_MAP_FIXED_IOVA: use the IOVA in the struct; otherwise the kernel
  *	finds one, aligned to the lowest bit set in the length
- * @IOMMU_IOAS_MAP_WRITEABLE: the device may write to the memory
+ * @IOMMU_IOAS_MAP_WRITEABLE: the device may write to the memory; some IOMMU
+ *	drivers (6.1's for Intel) cannot keep it from reading then
  * @IOMMU_IOAS_MAP_READABLE: the device may read from the memory
  */
 enum iommufd_ioas_map_flags {
