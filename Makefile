@@ -45,6 +45,7 @@ KREL := $(shell sed -n 's/.*UTS_RELEASE "\(.*\)".*/\1/p' \
 top := $(CURDIR)/build
 build = $(top)/$(KREL)$(if $(filter 1,$(TEST)),-test)
 PREFIX ?= /usr/local
+CHECK ?= sparse
 INSTALL_REL ?= $(running)
 updates = $(DESTDIR)/lib/modules/$(INSTALL_REL)/updates
 
@@ -54,6 +55,9 @@ kdir:
 	@test -n "$(KREL)" || { \
 		echo "no kernel headers in '$(KDIR)': apt-get install linux-headers-amd64, or say KDIR=" >&2; \
 		exit 1; }
+
+print-kdir: kdir
+	@echo $(KDIR)
 
 # kbuild writes next to what it reads, so it reads through links
 mirror: kdir
@@ -77,7 +81,7 @@ modules: mirror
 sparse: mirror
 	@rm -rf $(build)-sparse && mkdir -p $(build)-sparse
 	@cp -rsf $(CURDIR)/drivers $(CURDIR)/include $(build)-sparse/
-	$(MAKE) -C $(KDIR) M=$(build)-sparse/drivers TOP=$(build)-sparse C=2 CHECK=sparse \
+	$(MAKE) -C $(KDIR) M=$(build)-sparse/drivers TOP=$(build)-sparse W=1 C=2 CHECK=$(CHECK) \
 		$(if $(filter 1,$(TEST)),CONFIG_IOMMUFD_TEST=1) modules
 
 tools examples: O = $(top)/$@
@@ -96,6 +100,7 @@ kselftest:
 test-host:
 	@mkdir -p $(top)/tests/host
 	$(MAKE) -C tests/host O=$(top)/tests/host check
+	$(if $(wildcard tests/tool/host),$(MAKE) -C tools/vfio-cdev O=$(top)/tools check)
 
 test-vm: modules tools examples kselftest
 	$(MAKE) modules TEST=1
@@ -143,5 +148,5 @@ endef
 clean:
 	rm -rf $(top)
 
-.PHONY: all kdir mirror modules sparse tools examples kselftest test-host test-vm \
+.PHONY: all kdir print-kdir mirror modules sparse tools examples kselftest test-host test-vm \
 	lint bench install uninstall clean
