@@ -119,15 +119,15 @@ struct iova_node *iova_map_first(const struct iova_map *map,
 	while (rb) {
 		struct iova_node *node = node_of(rb);
 
-		if (node->last >= start) {
-			best = node;
-			/* Nodes are disjoint: nothing lower reaches @start. */
-			if (node->start <= start)
-				break;
-			rb = rb->rb_left;
-		} else {
+		if (node->last < start) {
 			rb = rb->rb_right;
+			continue;
 		}
+		best = node;
+		/* Nodes are disjoint: nothing lower reaches @start. */
+		if (node->start <= start)
+			break;
+		rb = rb->rb_left;
 	}
 	return best && best->start <= last ? best : NULL;
 }

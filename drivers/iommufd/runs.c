@@ -318,8 +318,8 @@ static void hole_fill(struct runs *runs, struct runs_chunk *chunk,
 		chunk->run[i].pfn = RUN_HOLE;
 		chunk->run[i++].nr = before;
 		chunk->nr_holes++;
-		merge = false;
 	}
+	/* With a hole before it nothing merges: no run goes on where it ends. */
 	written = chunk_write(chunk, i, add, n, merge);
 	i += written;
 	if (behind) {

@@ -8,11 +8,13 @@
  */
 #include <malloc.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <linux/bug.h>
 #include <linux/slab.h>
@@ -147,6 +149,16 @@ void host_random_runs(void (*model)(struct choices *choices), uint64_t seed,
 	printf("# %lu inputs, %lu bytes of decisions\n", done, bytes);
 }
 
+/* A broken tree can have a circle in it. */
+static void host_hangs(int sig)
+{
+	static const char text[] = "Bail out! the test hangs\n";
+
+	if (write(STDOUT_FILENO, text, sizeof(text) - 1) < 0)
+		_exit(2);
+	_exit(1);
+}
+
 int host_main(int argc, char **argv, const struct host_test *tests, size_t n)
 {
 	volatile size_t i, nr_failed = 0;
@@ -154,11 +166,13 @@ int host_main(int argc, char **argv, const struct host_test *tests, size_t n)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (argc == 3 && !strcmp(argv[1], "--seconds"))
 		host_seconds = atof(argv[2]);
+	signal(SIGALRM, host_hangs);
 	printf("TAP version 13\n1..%zu\n", n);
 	for (i = 0; i < n; i++) {
 		bool ok = false;
 
 		host_reset();
+		alarm(60 + 2 * host_seconds);
 		if (!setjmp(host_back)) {
 			tests[i].fn();
 			host_memory.forbidden = false;
