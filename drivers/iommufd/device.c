@@ -74,10 +74,7 @@ static struct device_group *dgroup_create(struct iommufd_ctx *ictx,
 		goto err_free;
 	dgroup->parked = core_parked(idev->dev);
 
-	/* Tells what the unit can do, too. */
-	mutex_lock(&dgroup->lock);
 	rc = hwpt_make_spare(dgroup);
-	mutex_unlock(&dgroup->lock);
 	if (rc)
 		goto err_release;
 	list_add(&idev->link, &dgroup->devices);
@@ -148,7 +145,7 @@ struct iommufd_device *iommufd_device_bind(struct iommufd_ctx *ictx,
 	struct iommufd_device *idev;
 	int rc;
 
-	if (!dev->iommu_group)
+	if (!dev->iommu_group || !core_unit(dev))
 		return ERR_PTR(-ENODEV);
 	if (!core_interrupts_isolated(dev)) {
 		if (!allow_unsafe_interrupts) {
@@ -307,7 +304,7 @@ static int dgroup_attach(struct device_group *dgroup,
 		rc = PTR_ERR(hwpt);
 		goto err_unreserve;
 	}
-	rc = core_group_move(dgroup->group, hwpt->domain, dgroup->parked);
+	rc = hwpt_move(hwpt, dgroup);
 	if (rc)
 		goto err_put;
 	dgroup->hwpt = hwpt;
@@ -326,7 +323,7 @@ static void dgroup_detach(struct device_group *dgroup)
 	struct ioas *ioas = hwpt->ioas;
 
 	lockdep_assert_held(&dgroup->lock);
-	core_group_park(dgroup->group, hwpt->domain, dgroup->parked);
+	hwpt_park(hwpt, dgroup);
 	dgroup->hwpt = NULL;
 	ioas_unreserve(ioas, dgroup);
 	hwpt_put(hwpt, dgroup);
@@ -351,6 +348,8 @@ int iommufd_device_attach(struct iommufd_device *idev, u32 *pt_id)
 		rc = dgroup_attach(dgroup, &target);
 	else if (!target_is_here(&target, dgroup))
 		rc = -EINVAL;
+	else	/* it may have been plugged in after the group had moved */
+		rc = hwpt_move_device(dgroup->hwpt, dgroup, idev->dev);
 	if (!rc) {
 		idev->attached = true;
 		dgroup->nr_attached++;
@@ -384,7 +383,7 @@ static int dgroup_replace(struct device_group *dgroup,
 		goto err_unreserve;
 	}
 	/* Everything is ready: only this is done while DMA may be aborted. */
-	rc = core_group_move(dgroup->group, new->domain, old->domain);
+	rc = hwpt_move(new, dgroup);
 	if (rc)
 		goto err_put;
 	dgroup->hwpt = new;
@@ -394,8 +393,6 @@ static int dgroup_replace(struct device_group *dgroup,
 	return 0;
 
 err_put:
-	if (rc == -EIO)
-		return rc;	/* a device may be on it: it is kept */
 	hwpt_put(new, dgroup);
 err_unreserve:
 	if (target->ioas != old_ioas)

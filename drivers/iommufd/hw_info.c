@@ -28,6 +28,9 @@ int hw_info_ioctl(struct iommufd_ucmd *ucmd)
 	core_hw_info(container_of(obj, struct iommufd_device, obj)->dev, &info);
 	iommufd_object_leave(ucmd->ictx, obj);
 
+	/* Registers are few: who asks for more than a page is mistaken. */
+	if (cmd->data_len > PAGE_SIZE)
+		return -EINVAL;
 	length = min(cmd->data_len, info.length);
 	if (copy_to_user(ubuffer, &info.data, length) ||
 	    clear_user(ubuffer + length, cmd->data_len - length))

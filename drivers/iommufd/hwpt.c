@@ -7,7 +7,8 @@
  * be finished at will. For a live group there is a spare, made when the group
  * was claimed and again from each automatic table that the group leaves as its
  * last user. Without one, the table is filled unfinished: correct, but with
- * 4 KiB entries on Intel.
+ * 4 KiB entries on Intel. Its first attach may change the root of the table:
+ * another reason for move_sem.
  */
 #include <linux/slab.h>
 #include <uapi/linux/iommufd.h>
@@ -16,6 +17,7 @@
 #include "hwpt.h"
 #include "ioas.h"
 #include "ioctl.h"
+#include "pinned.h"
 
 /* A finished table for a parked group. */
 static struct iommu_domain *finish_new(struct device_group *dgroup)
@@ -33,8 +35,6 @@ static struct iommu_domain *finish_new(struct device_group *dgroup)
 	}
 	rc = core_domain_finish(domain, dgroup->group, dgroup->parked,
 				&dgroup->limits);
-	if (rc == -EIO)
-		return ERR_PTR(rc);	/* a device may still be on it */
 	if (rc)
 		goto err_free;
 	return domain;
@@ -72,9 +72,6 @@ int hwpt_make_spare(struct device_group *dgroup)
 {
 	struct iommu_domain *domain;
 
-	lockdep_assert_held(&dgroup->lock);
-	if (dgroup->spare)
-		return 0;
 	domain = finish_new(dgroup);
 	if (IS_ERR(domain))
 		return PTR_ERR(domain);
@@ -89,13 +86,13 @@ static struct iommu_domain *take_domain(struct device_group *dgroup,
 
 	lockdep_assert_held(&dgroup->lock);
 	*finished = true;
+	if (!dgroup->hwpt)
+		return finish_new(dgroup);
 	domain = dgroup->spare;
 	if (domain) {
 		dgroup->spare = NULL;
 		return domain;
 	}
-	if (!dgroup->hwpt)
-		return finish_new(dgroup);
 	*finished = false;
 	return presume_new(dgroup);
 }
@@ -129,6 +126,7 @@ static struct hwpt *hwpt_alloc(struct ioas *ioas, struct device_group *dgroup)
 		iommufd_object_abort(ioas->ictx, &hwpt->obj);
 		return ERR_PTR(rc);
 	}
+	init_rwsem(&hwpt->move_sem);
 	hwpt->ioas = ioas;
 	hwpt->unit = dgroup->unit;
 	hwpt->limits = dgroup->limits;
@@ -152,6 +150,7 @@ static struct hwpt *hwpt_alloc_auto(struct ioas *ioas,
 		goto err_give;
 	iommufd_object_share(&ioas->obj);
 	iommufd_object_publish_owned(ioas->ictx, &hwpt->obj);
+	iommufd_object_share(&hwpt->obj);	/* the group's use */
 	return hwpt;
 
 err_give:
@@ -251,6 +250,7 @@ struct hwpt *hwpt_get_auto(struct ioas *ioas, struct device_group *dgroup)
 	list_for_each_entry(hwpt, &ioas->hwpts, link) {
 		if (hwpt->automatic && hwpt_suits(hwpt, dgroup)) {
 			hwpt->nr_groups++;
+			iommufd_object_share(&hwpt->obj);
 			goto out_unlock;
 		}
 	}
@@ -268,46 +268,152 @@ int hwpt_get(struct hwpt *hwpt, struct device_group *dgroup)
 		return -EINVAL;
 	if (mutex_lock_killable(&hwpt->ioas->attach_lock))
 		return -EINTR;
-	if (hwpt->dead)
+	if (hwpt->dead) {
 		rc = -ENOENT;
-	else
+	} else {
 		hwpt->nr_groups++;
+		iommufd_object_share(&hwpt->obj);
+	}
 	mutex_unlock(&hwpt->ioas->attach_lock);
 	return rc;
+}
+
+/* Keep everybody out of a table, and of the one that the group comes from. */
+static void moves_begin(struct hwpt *a, struct hwpt *b)
+{
+	if (b && a > b)
+		swap(a, b);
+	down_write(&a->move_sem);
+	if (b)
+		down_write_nested(&b->move_sem, SINGLE_DEPTH_NESTING);
+}
+
+static void moves_end(struct hwpt *a, struct hwpt *b)
+{
+	if (b)
+		up_write(&b->move_sem);
+	up_write(&a->move_sem);
+}
+
+int hwpt_move(struct hwpt *hwpt, struct device_group *dgroup)
+{
+	struct hwpt *from = dgroup->hwpt;
+	int rc;
+
+	lockdep_assert_held(&dgroup->lock);
+	moves_begin(hwpt, from);
+	rc = core_group_move(dgroup->group, hwpt->domain,
+			     from ? from->domain : dgroup->parked);
+	if (!rc)
+		hwpt->finished = true;
+	moves_end(hwpt, from);
+	return rc;
+}
+
+void hwpt_park(struct hwpt *hwpt, struct device_group *dgroup)
+{
+	lockdep_assert_held(&dgroup->lock);
+	moves_begin(hwpt, NULL);
+	core_group_park(dgroup->group, dgroup->parked);
+	moves_end(hwpt, NULL);
+}
+
+int hwpt_move_device(struct hwpt *hwpt, struct device_group *dgroup,
+		     struct device *dev)
+{
+	int rc;
+
+	lockdep_assert_held(&dgroup->lock);
+	moves_begin(hwpt, NULL);
+	rc = core_device_move(dgroup->group, dev, hwpt->domain, dgroup->parked);
+	moves_end(hwpt, NULL);
+	return rc;
+}
+
+int hwpt_map(struct hwpt *hwpt, unsigned long iova, const struct run *runs,
+	     unsigned int nr, unsigned long skip, unsigned long length,
+	     int prot, struct pin_batch *scratch)
+{
+	unsigned long granule = hwpt->ioas->small_pages ? PAGE_SIZE : ULONG_MAX;
+	struct scatterlist *sg;
+	unsigned int nr_sg;
+	int rc;
+
+	sg = pin_batch_sg(scratch, &nr_sg);
+	down_read(&hwpt->move_sem);
+	rc = core_map(hwpt->domain, iova, runs, nr, skip, length,
+		      prot | hwpt->cache_prot, granule, sg, nr_sg);
+	up_read(&hwpt->move_sem);
+	return rc;
+}
+
+bool hwpt_unmap_areas(struct hwpt *hwpt, struct area *chain)
+{
+	struct core_unmap unmap;
+	struct area *area;
+	bool ok;
+
+	down_read(&hwpt->move_sem);
+	core_unmap_begin(&unmap, hwpt->domain);
+	for (area = chain; area; area = area->next) {
+		core_unmap_range(&unmap, area->iova.start, area_length(area));
+		cond_resched();
+	}
+	ok = core_unmap_end(&unmap);
+	if (!ok)
+		WRITE_ONCE(hwpt->broken, true);
+	up_read(&hwpt->move_sem);
+	return ok;
+}
+
+void hwpt_unmap(struct hwpt *hwpt, unsigned long iova, unsigned long length)
+{
+	struct core_unmap unmap;
+
+	down_read(&hwpt->move_sem);
+	core_unmap_begin(&unmap, hwpt->domain);
+	core_unmap_range(&unmap, iova, length);
+	if (!core_unmap_end(&unmap))
+		WRITE_ONCE(hwpt->broken, true);
+	up_read(&hwpt->move_sem);
 }
 
 void hwpt_put(struct hwpt *hwpt, struct device_group *dgroup)
 {
 	struct ioas *ioas = hwpt->ioas;
+	struct iommufd_ctx *ictx = ioas->ictx;
 
+	lockdep_assert_held(&dgroup->lock);
 	mutex_lock(&ioas->attach_lock);
 	hwpt->nr_groups--;
 	hwpt->dead = hwpt->automatic && !hwpt->nr_groups;
-	if (!hwpt->dead) {
-		mutex_unlock(&ioas->attach_lock);
-		return;
-	}
-	ioas_remove_table(ioas, hwpt);
+	if (hwpt->dead)
+		ioas_remove_table(ioas, hwpt);
 	mutex_unlock(&ioas->attach_lock);
 
 	/*
-	 * Whoever has looked the ID up meanwhile finds the table dead and
-	 * leaves. It is empty: it can be the group's next one.
+	 * Whoever has looked the ID up meanwhile finds the table dead, and frees
+	 * it. It is empty: it can be the group's next one.
 	 */
-	give_domain(dgroup, hwpt->domain, hwpt->finished);
-	hwpt->domain = NULL;
-	iommufd_object_destroy_owned(ioas->ictx, &hwpt->obj);
+	if (hwpt->dead) {
+		give_domain(dgroup, hwpt->domain,
+			    hwpt->finished && !hwpt->broken);
+		hwpt->domain = NULL;
+		iommufd_object_abandon(ictx, &hwpt->obj);
+	}
+	iommufd_object_unuse(ictx, &hwpt->obj);
 }
 
 void hwpt_destroy(struct iommufd_object *obj)
 {
 	struct hwpt *hwpt = container_of(obj, struct hwpt, obj);
+	struct ioas *ioas = hwpt->ioas;
 
 	if (hwpt->domain) {
-		mutex_lock(&hwpt->ioas->attach_lock);
-		ioas_remove_table(hwpt->ioas, hwpt);
-		mutex_unlock(&hwpt->ioas->attach_lock);
+		mutex_lock(&ioas->attach_lock);
+		ioas_remove_table(ioas, hwpt);
+		mutex_unlock(&ioas->attach_lock);
 		core_domain_free(hwpt->domain);
 	}
-	iommufd_object_unuse(hwpt->ioas->ictx, &hwpt->ioas->obj);
+	iommufd_object_unuse(ioas->ictx, &ioas->obj);
 }

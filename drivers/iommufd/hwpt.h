@@ -4,6 +4,7 @@
 #define IOMMUFD_HWPT_H
 
 #include <linux/list.h>
+#include <linux/rwsem.h>
 
 #include "iommu_core.h"
 #include "object.h"
@@ -12,19 +13,26 @@ struct area;
 struct device_group;
 struct ioas;
 struct iommufd_ucmd;
+struct pin_batch;
 
 struct hwpt {
 	struct iommufd_object obj;
 	struct ioas *ioas;		/* a user of it */
 	struct list_head link;		/* ioas.hwpts; ioas.tables_sem */
 	struct iommu_domain *domain;
+	/*
+	 * Read to map, unmap, flush; write to move a group to or from the table,
+	 * during which drivers change what the others walk. Never held to pin.
+	 */
+	struct rw_semaphore move_sem;
 	const void *unit;		/* that it was made for */
 	struct core_limits limits;
 	int cache_prot;			/* IOMMU_CACHE where DMA is coherent */
 	bool automatic;			/* goes with its last group */
-	bool finished;			/* has been attached once */
+	bool finished;			/* attached once; set by hwpt_move() */
+	bool broken;			/* holds what it should not: never again */
 	bool dead;			/* ioas.attach_lock: found too late */
-	unsigned int nr_groups;		/* ioas.attach_lock */
+	unsigned int nr_groups;		/* ioas.attach_lock; each is a user */
 };
 
 /**
@@ -40,10 +48,32 @@ struct hwpt *hwpt_get_auto(struct ioas *ioas, struct device_group *dgroup);
 /* A table by itself. -ENOENT when it has just gone, -EINVAL when unsuitable. */
 int hwpt_get(struct hwpt *hwpt, struct device_group *dgroup);
 
+/* Move the group to a table it got, from where it is. As core_group_move(). */
+int hwpt_move(struct hwpt *hwpt, struct device_group *dgroup);
+
+/* Park the group, which is on the table. Cannot fail. */
+void hwpt_park(struct hwpt *hwpt, struct device_group *dgroup);
+
+/* Bring one device of the group to the table that the group is on already. */
+int hwpt_move_device(struct hwpt *hwpt, struct device_group *dgroup,
+		     struct device *dev);
+
+/* core_map() into the table. */
+int hwpt_map(struct hwpt *hwpt, unsigned long iova, const struct run *runs,
+	     unsigned int nr, unsigned long skip, unsigned long length,
+	     int prot, struct pin_batch *scratch);
+
+/* Unmap a chain of areas, or the first @length bytes at @iova. */
+bool hwpt_unmap_areas(struct hwpt *hwpt, struct area *chain);
+void hwpt_unmap(struct hwpt *hwpt, unsigned long iova, unsigned long length);
+
 /* The group has left the table. An automatic one goes with its last group. */
 void hwpt_put(struct hwpt *hwpt, struct device_group *dgroup);
 
-/* Have a finished table at hand; the group is parked. 0 or an errno. */
+/*
+ * Have a finished table at hand, and learn what the unit can do. The group is
+ * parked and nobody else knows it. 0 or an errno.
+ */
 int hwpt_make_spare(struct device_group *dgroup);
 
 int hwpt_ioctl_alloc(struct iommufd_ucmd *ucmd);

@@ -16,6 +16,7 @@
 #include <linux/uaccess.h>
 #include <uapi/linux/iommufd.h>
 
+#include "access.h"
 #include "hwpt.h"
 #include "ioas.h"
 #include "ioctl.h"
@@ -26,7 +27,7 @@
 
 static struct kmem_cache *area_cache;
 
-static struct ioas *ioas_use(struct iommufd_ctx *ictx, u32 id)
+struct ioas *ioas_use(struct iommufd_ctx *ictx, u32 id)
 {
 	struct iommufd_object *obj;
 
@@ -36,7 +37,7 @@ static struct ioas *ioas_use(struct iommufd_ctx *ictx, u32 id)
 	return container_of(obj, struct ioas, obj);
 }
 
-static void ioas_unuse(struct ioas *ioas)
+void ioas_unuse(struct ioas *ioas)
 {
 	iommufd_object_unuse(ioas->ictx, &ioas->obj);
 }
@@ -50,13 +51,13 @@ static struct area *area_of(struct iova_node *node)
 	return node ? container_of(node, struct area, iova) : NULL;
 }
 
-static struct area *area_first(struct ioas *ioas, unsigned long start,
+struct area *area_first(struct ioas *ioas, unsigned long start,
 			       unsigned long last)
 {
 	return area_of(iova_map_first(&ioas->space.areas, start, last));
 }
 
-static struct area *area_next(struct area *area, unsigned long last)
+struct area *area_next(struct area *area, unsigned long last)
 {
 	return area_of(iova_map_next(&area->iova, last));
 }
@@ -82,6 +83,7 @@ static struct area *area_alloc(struct pinned *pinned, unsigned long offset,
 	area->page_offset = offset_in_page(offset);
 	area->prot = prot;
 	area->state = AREA_FILLING;
+	area->nr_pins = 0;
 	return area;
 }
 
@@ -89,12 +91,6 @@ static void area_free(struct area *area)
 {
 	pinned_put(area->pinned);
 	kmem_cache_free(area_cache, area);
-}
-
-/* Byte of the span where the area begins. */
-static unsigned long area_offset(const struct area *area)
-{
-	return (area->pages.start << PAGE_SHIFT) + area->page_offset;
 }
 
 /*
@@ -123,16 +119,6 @@ static struct hwpt *fill_next(const struct fill *fill, struct hwpt *hwpt)
 	return list_next_entry(hwpt, link);
 }
 
-static void hwpt_unmap(struct hwpt *hwpt, unsigned long iova,
-		       unsigned long length)
-{
-	struct core_unmap unmap;
-
-	core_unmap_begin(&unmap, hwpt->domain, false);
-	core_unmap_range(&unmap, iova, length);
-	core_unmap_end(&unmap);
-}
-
 static int fill_take(struct pinned_sink *sink, unsigned long index,
 		     const struct run *runs, unsigned int nr,
 		     struct pin_batch *scratch)
@@ -142,21 +128,17 @@ static int fill_take(struct pinned_sink *sink, unsigned long index,
 	unsigned long iova = area->iova.start + fill->done;
 	unsigned long skip = index == area->pages.start ? area->page_offset : 0;
 	unsigned long length = 0;
-	struct scatterlist *sg;
 	struct hwpt *hwpt, *bad;
-	unsigned int nr_sg, i;
+	unsigned int i;
 	int rc;
 
 	for (i = 0; i < nr; i++)
-		length += (unsigned long)runs[i].nr << PAGE_SHIFT;
+		length += run_bytes(&runs[i]);
 	length = min(length - skip, area_length(area) - fill->done);
 
-	sg = pin_batch_sg(scratch, &nr_sg);
 	for (hwpt = fill_first(fill); hwpt; hwpt = fill_next(fill, hwpt)) {
-		rc = core_map(hwpt->domain, iova, runs, nr, skip, length,
-			      area->prot | hwpt->cache_prot,
-			      fill->ioas->small_pages ? PAGE_SIZE : ULONG_MAX,
-			      sg, nr_sg);
+		rc = hwpt_map(hwpt, iova, runs, nr, skip, length, area->prot,
+			      scratch);
 		if (rc)
 			goto err_unmap;
 	}
@@ -214,44 +196,37 @@ static int area_fill_table(struct ioas *ioas, struct area *area,
 /* Take a chain of areas out of all page tables. False: something went wrong. */
 static bool chain_unmap(struct ioas *ioas, struct area *chain)
 {
-	struct core_unmap unmap;
 	struct hwpt *hwpt;
-	struct area *area;
 	bool ok = true;
 
-	list_for_each_entry(hwpt, &ioas->hwpts, link) {
-		core_unmap_begin(&unmap, hwpt->domain, chain->next);
-		for (area = chain; area; area = area->next) {
-			ok &= core_unmap_range(&unmap, area->iova.start,
-					       area_length(area));
-			cond_resched();
-		}
-		core_unmap_end(&unmap);
-	}
+	list_for_each_entry(hwpt, &ioas->hwpts, link)
+		ok &= hwpt_unmap_areas(hwpt, chain);
 	return ok;
 }
 
 /*
  * Unmap a chain of areas that are marked as leaving, and forget them. Only when
- * every page table has been flushed are the pages let go of.
+ * every page table has been flushed are the pages let go of. Should a table not
+ * have had what was in it, devices may still reach the pages: the areas stay
+ * as they are, leaving for ever, until the table is gone.
  */
-static void chain_remove(struct ioas *ioas, struct area *chain)
+static int chain_remove(struct ioas *ioas, struct area *chain)
 {
-	bool ok = chain_unmap(ioas, chain);
 	struct area *area;
 
+	if (!chain_unmap(ioas, chain))
+		return -EIO;
 	while ((area = chain)) {
 		chain = area->next;
+		if (!list_empty(&ioas->hwpts))
+			pinned_remove(area->pinned, &area->pages);
 		mutex_lock(&ioas->lock);
 		iova_map_remove(&ioas->space.areas, &area->iova);
 		mutex_unlock(&ioas->lock);
-		if (!ok)
-			continue;	/* a device may still reach the pages */
-		if (!list_empty(&ioas->hwpts))
-			pinned_remove(area->pinned, &area->pages);
 		area_free(area);
 		cond_resched();
 	}
+	return 0;
 }
 
 static bool chain_is_aligned(const struct area *chain, unsigned long align)
@@ -314,6 +289,7 @@ static void chain_free(struct area *chain)
 	while ((area = chain)) {
 		chain = area->next;
 		area_free(area);
+		cond_resched();
 	}
 }
 
@@ -329,6 +305,7 @@ static void chain_empty(struct ioas *ioas, struct area *chain,
 			hwpt_unmap(hwpt, area->iova.start, area_length(area));
 		if (!list_empty(&ioas->hwpts))
 			pinned_remove(area->pinned, &area->pages);
+		cond_resched();
 	}
 }
 
@@ -499,11 +476,38 @@ static bool areas_are_aligned(struct ioas *ioas, unsigned long align)
 
 static void ioas_update_align(struct ioas *ioas)
 {
+	struct access_link *link;
 	struct hwpt *hwpt;
 
 	ioas->align = ioas->small_pages ? PAGE_SIZE : 1;
 	list_for_each_entry(hwpt, &ioas->hwpts, link)
 		ioas->align = max(ioas->align, table_align(hwpt));
+	list_for_each_entry(link, &ioas->accesses, link)
+		ioas->align = max(ioas->align, access_align(link->access));
+}
+
+int ioas_add_access(struct ioas *ioas, struct access_link *link)
+{
+	int rc = 0;
+
+	if (down_write_killable(&ioas->tables_sem))
+		return -EINTR;
+	if (areas_are_aligned(ioas, access_align(link->access))) {
+		list_add_tail(&link->link, &ioas->accesses);
+		ioas_update_align(ioas);
+	} else {
+		rc = -EADDRINUSE;
+	}
+	up_write(&ioas->tables_sem);
+	return rc;
+}
+
+void ioas_remove_access(struct ioas *ioas, struct access_link *link)
+{
+	down_write(&ioas->tables_sem);
+	list_del(&link->link);
+	ioas_update_align(ioas);
+	up_write(&ioas->tables_sem);
 }
 
 int ioas_set_small_pages(struct ioas *ioas, bool small)
@@ -527,11 +531,36 @@ out_unlock:
 	return rc;
 }
 
+/*
+ * Empty a table of the areas below @end, NULL for all, and, if it is the @only
+ * one, unpin them.
+ */
+static void table_empty(struct ioas *ioas, struct hwpt *hwpt, struct area *end,
+			bool only)
+{
+	struct area *area, *chain = NULL;
+
+	for (area = area_first(ioas, 0, ULONG_MAX); area != end;
+	     area = area_next(area, ULONG_MAX)) {
+		area->next = chain;
+		chain = area;
+		cond_resched();
+	}
+	/*
+	 * If it does not unmap what it should, no device is on it and it is
+	 * freed: the pages are safe.
+	 */
+	hwpt_unmap_areas(hwpt, chain);
+	for (area = chain; area && only; area = area->next) {
+		pinned_remove(area->pinned, &area->pages);
+		cond_resched();
+	}
+}
+
 int ioas_add_table(struct ioas *ioas, struct hwpt *hwpt)
 {
 	unsigned long align = table_align(hwpt);
-	struct area *area, *undo;
-	struct core_unmap unmap;
+	struct area *area;
 	bool first;
 	int rc;
 
@@ -552,6 +581,11 @@ int ioas_add_table(struct ioas *ioas, struct hwpt *hwpt)
 		if (rc)
 			goto err_empty;
 		cond_resched();
+		if (fatal_signal_pending(current)) {
+			rc = -EINTR;
+			area = area_next(area, ULONG_MAX);
+			goto err_empty;
+		}
 	}
 	list_add_tail(&hwpt->link, &ioas->hwpts);
 	ioas->align = max(ioas->align, align);
@@ -559,15 +593,7 @@ int ioas_add_table(struct ioas *ioas, struct hwpt *hwpt)
 	return 0;
 
 err_empty:
-	core_unmap_begin(&unmap, hwpt->domain, true);
-	for (undo = area_first(ioas, 0, ULONG_MAX); undo != area;
-	     undo = area_next(undo, ULONG_MAX))
-		core_unmap_range(&unmap, undo->iova.start, area_length(undo));
-	core_unmap_end(&unmap);
-	if (first)
-		for (undo = area_first(ioas, 0, ULONG_MAX); undo != area;
-		     undo = area_next(undo, ULONG_MAX))
-			pinned_remove(undo->pinned, &undo->pages);
+	table_empty(ioas, hwpt, area, first);
 err_unreserve:
 	unreserve_locked(ioas, hwpt);
 err_unlock:
@@ -577,23 +603,9 @@ err_unlock:
 
 void ioas_remove_table(struct ioas *ioas, struct hwpt *hwpt)
 {
-	struct core_unmap unmap;
-	struct area *area;
-
 	down_write(&ioas->tables_sem);
 	list_del(&hwpt->link);
-	core_unmap_begin(&unmap, hwpt->domain, true);
-	for (area = area_first(ioas, 0, ULONG_MAX); area;
-	     area = area_next(area, ULONG_MAX)) {
-		core_unmap_range(&unmap, area->iova.start, area_length(area));
-		cond_resched();
-	}
-	core_unmap_end(&unmap);
-	if (list_empty(&ioas->hwpts))
-		for (area = area_first(ioas, 0, ULONG_MAX); area;
-		     area = area_next(area, ULONG_MAX))
-			pinned_remove(area->pinned, &area->pages);
-
+	table_empty(ioas, hwpt, NULL, list_empty(&ioas->hwpts));
 	ioas_update_align(ioas);
 	unreserve_locked(ioas, hwpt);
 	up_write(&ioas->tables_sem);
@@ -619,6 +631,8 @@ int ioas_ioctl_alloc(struct iommufd_ucmd *ucmd)
 	mutex_init(&ioas->attach_lock);
 	init_rwsem(&ioas->tables_sem);
 	INIT_LIST_HEAD(&ioas->hwpts);
+	INIT_LIST_HEAD(&ioas->accesses);
+	init_waitqueue_head(&ioas->unpinned);
 	ioas->align = 1;
 	mutex_init(&ioas->lock);
 	iova_space_init(&ioas->space);
@@ -661,34 +675,33 @@ void ioas_destroy(struct iommufd_object *obj)
 }
 
 /*
- * Write as many usable ranges as there is room for, and count them all. The
+ * Note as many usable ranges as there is room for, and count them all. The
  * reserved ranges hold still for whoever has tables_sem.
  */
-static int write_usable(struct ioas *ioas, struct iommu_iova_range __user *out,
-			u32 room, u32 *nr)
+static u32 list_usable(struct ioas *ioas, struct iommu_iova_range *ranges,
+		       u32 room)
 {
 	unsigned long from = 0, start, last;
-	struct iommu_iova_range range;
+	u32 nr = 0;
 
-	for (*nr = 0; iova_space_next_usable(&ioas->space, from, &start, &last);
-	     from = last + 1) {
-		if (*nr < room) {
-			range.start = start;
-			range.last = last;
-			if (copy_to_user(&out[*nr], &range, sizeof(range)))
-				return -EFAULT;
+	while (iova_space_next_usable(&ioas->space, from, &start, &last)) {
+		if (nr < room) {
+			ranges[nr].start = start;
+			ranges[nr].last = last;
 		}
-		(*nr)++;
+		nr++;
 		if (last == ULONG_MAX)
 			break;
+		from = last + 1;
 	}
-	return 0;
+	return nr;
 }
 
 int ioas_ioctl_iova_ranges(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_ioas_iova_ranges *cmd = ucmd->cmd;
-	u32 room = cmd->num_iovas;
+	struct iommu_iova_range *ranges;
+	u32 room = cmd->num_iovas, nr;
 	struct ioas *ioas;
 	int rc;
 
@@ -701,15 +714,25 @@ int ioas_ioctl_iova_ranges(struct iommufd_ucmd *ucmd)
 		rc = -EINTR;
 		goto out_unuse;
 	}
-	cmd->out_iova_alignment = ioas->align;
-	rc = write_usable(ioas, u64_to_user_ptr(cmd->allowed_iovas), room,
-			  &cmd->num_iovas);
+	nr = min(room, list_usable(ioas, NULL, 0));
+	ranges = kvcalloc(nr, sizeof(*ranges), GFP_KERNEL_ACCOUNT);
+	if (ranges) {
+		cmd->num_iovas = list_usable(ioas, ranges, nr);
+		cmd->out_iova_alignment = ioas->align;
+	}
 	up_read(&ioas->tables_sem);
-	if (rc)
+	if (!ranges) {
+		rc = -ENOMEM;
 		goto out_unuse;
-	rc = iommufd_ucmd_respond(ucmd);
+	}
+	if (copy_to_user(u64_to_user_ptr(cmd->allowed_iovas), ranges,
+			 nr * sizeof(*ranges)))
+		rc = -EFAULT;
+	else
+		rc = iommufd_ucmd_respond(ucmd);
 	if (!rc && cmd->num_iovas > room)
 		rc = -EMSGSIZE;
+	kvfree(ranges);
 out_unuse:
 	ioas_unuse(ioas);
 	return rc;
@@ -871,6 +894,7 @@ static int chain_copy(struct ioas *ioas, unsigned long start,
 		if (to == last)
 			break;
 		from = to + 1;
+		cond_resched();
 	}
 	mutex_unlock(&ioas->lock);
 	return 0;
@@ -956,6 +980,42 @@ out_unlock:
 	return rc;
 }
 
+static bool area_is_unpinned(struct ioas *ioas, struct area *area)
+{
+	bool unpinned;
+
+	mutex_lock(&ioas->lock);
+	unpinned = !area->nr_pins;
+	mutex_unlock(&ioas->lock);
+	return unpinned;
+}
+
+/*
+ * Have accesses let go of areas that are leaving. Nobody can pin there any more;
+ * a pin that is under way gives up by itself, but may wait for user memory.
+ */
+static int chain_unpin(struct ioas *ioas, struct area *chain)
+{
+	struct access_link *link;
+	struct area *area;
+	int rc;
+
+	if (list_empty(&ioas->accesses))
+		return 0;
+	for (area = chain; area; area = area->next) {
+		if (area_is_unpinned(ioas, area))
+			continue;
+		list_for_each_entry(link, &ioas->accesses, link)
+			access_unmapped(link->access, area->iova.start,
+					area_length(area));
+		rc = wait_event_killable(ioas->unpinned,
+					 area_is_unpinned(ioas, area));
+		if (rc)
+			return -EINTR;
+	}
+	return 0;
+}
+
 static int ioas_unmap(struct ioas *ioas, unsigned long start,
 		      unsigned long last, u64 *length)
 {
@@ -965,13 +1025,21 @@ static int ioas_unmap(struct ioas *ioas, unsigned long start,
 	if (down_read_killable(&ioas->tables_sem))
 		return -EINTR;
 	rc = chain_leave(ioas, start, last, &chain);
-	if (!rc && !chain && (start || last != ULONG_MAX))
-		rc = -ENOENT;
-	if (!rc && chain) {
-		for (area = chain; area; area = area->next)
-			*length += area_length(area);
-		chain_remove(ioas, chain);
+	if (rc)
+		goto out_unlock;
+	if (!chain) {
+		rc = start || last != ULONG_MAX ? -ENOENT : 0;
+		goto out_unlock;
 	}
+	rc = chain_unpin(ioas, chain);
+	if (rc) {
+		chain_ready(ioas, chain);
+		goto out_unlock;
+	}
+	for (area = chain; area; area = area->next)
+		*length += area_length(area);
+	rc = chain_remove(ioas, chain);
+out_unlock:
 	up_read(&ioas->tables_sem);
 	return rc;
 }

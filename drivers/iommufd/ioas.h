@@ -14,6 +14,7 @@
 #include "object.h"
 
 struct hwpt;
+struct access_link;
 struct iommufd_ucmd;
 struct pinned;
 
@@ -30,7 +31,14 @@ struct area {
 	unsigned short page_offset;		/* of byte 0 in its page */
 	u8 prot;				/* IOMMU_READ, IOMMU_WRITE */
 	u8 state;				/* ioas.lock */
+	unsigned int nr_pins;			/* ioas.lock; by accesses */
 };
+
+/* Byte of the span where the area begins. */
+static inline unsigned long area_offset(const struct area *area)
+{
+	return (area->pages.start << PAGE_SHIFT) + area->page_offset;
+}
 
 enum area_state {
 	AREA_FILLING,
@@ -61,12 +69,29 @@ struct ioas {
 	 */
 	struct rw_semaphore tables_sem;
 	struct list_head hwpts;
+	struct list_head accesses;	/* struct access_link.link */
 	unsigned long align;		/* of IOVA, length, user address */
 	bool small_pages;		/* no large pages in the tables */
 
 	struct mutex lock;		/* short: the trees in space */
 	struct iova_space space;
+	wait_queue_head_t unpinned;	/* some area's nr_pins became 0 */
 };
+
+/* Areas in order, under ioas.lock or with tables_sem for writing. */
+struct area *area_first(struct ioas *ioas, unsigned long start,
+			unsigned long last);
+struct area *area_next(struct area *area, unsigned long last);
+
+struct ioas *ioas_use(struct iommufd_ctx *ictx, u32 id);
+void ioas_unuse(struct ioas *ioas);
+
+/*
+ * Somebody looks into the address space without a page table. 0; -EADDRINUSE
+ * when the access needs pages and a mapping does not consist of such; -EINTR.
+ */
+int ioas_add_access(struct ioas *ioas, struct access_link *link);
+void ioas_remove_access(struct ioas *ioas, struct access_link *link);
 
 /*
  * Use no large IOMMU pages, so that any page-aligned part of a mapping can be

@@ -56,8 +56,11 @@ struct iommu_domain *core_parked(struct device *dev)
 
 struct move {
 	struct iommu_domain *to;
+	struct device *only;	/* NULL: all */
 	unsigned int moved;	/* devices */
-	unsigned int limit;	/* how many to move */
+	unsigned int limit;	/* go no further than this many */
+	bool insist;		/* a device that fails does not stop the others */
+	int rc;
 };
 
 static int move_device(struct device *dev, void *data)
@@ -65,72 +68,117 @@ static int move_device(struct device *dev, void *data)
 	struct move *move = data;
 	int rc;
 
-	if (move->moved == move->limit)
+	if (move->moved == move->limit || (move->only && move->only != dev))
 		return 0;
 	rc = move->to->ops->attach_dev(move->to, dev);
-	if (!rc)
-		move->moved++;
-	return rc;
+	if (rc)
+		move->rc = rc;
+	if (rc && !move->insist)
+		return rc;
+	move->moved++;
+	return 0;
 }
 
-/* Insist on moving the first @limit devices; drivers may want memory for it. */
-static int move_insistently(struct iommu_group *group, struct iommu_domain *to,
-			    unsigned int limit)
+/*
+ * Insist on moving the first @limit devices. A driver that fails has dropped the
+ * device's old table all the same, so that none stays where it was; most often
+ * it failed for want of memory, and another try helps.
+ */
+static void move_insistently(struct iommu_group *group, struct device *only,
+			     struct iommu_domain *to, unsigned int limit)
 {
 	unsigned int tries;
-	int rc;
 
 	for (tries = 0; tries < MOVE_TRIES; tries++) {
-		struct move move = { .to = to, .limit = limit };
+		struct move move = {
+			.to = to,
+			.only = only,
+			.limit = limit,
+			.insist = true,
+		};
 
-		rc = iommu_group_for_each_dev(group, &move, move_device);
-		if (!rc)
-			return 0;
+		iommu_group_for_each_dev(group, &move, move_device);
+		if (!move.rc)
+			return;
 		refill_reserves();
 	}
+	pr_err_ratelimited("iommufd: IOMMU group %d: a device has no page table, its DMA is blocked\n",
+			   iommu_group_id(group));
+}
+
+static int move(struct iommu_group *group, struct device *only,
+		struct iommu_domain *to, struct iommu_domain *back)
+{
+	struct move move = { .to = to, .only = only, .limit = UINT_MAX };
+	int rc;
+
+	rc = iommu_group_for_each_dev(group, &move, move_device);
+	if (rc)
+		move_insistently(group, only, back, move.moved + 1);
 	return rc;
 }
 
 int core_group_move(struct iommu_group *group, struct iommu_domain *to,
 		    struct iommu_domain *back)
 {
-	struct move move = { .to = to, .limit = UINT_MAX };
+	return move(group, NULL, to, back);
+}
+
+int core_device_move(struct iommu_group *group, struct device *dev,
+		     struct iommu_domain *to, struct iommu_domain *back)
+{
+	return move(group, dev, to, back);
+}
+
+void core_group_park(struct iommu_group *group, struct iommu_domain *parked)
+{
+	move_insistently(group, NULL, parked, UINT_MAX);
+}
+
+/*
+ * AMD: a table starts with few levels and grows when a higher IOVA is mapped,
+ * while 6.1 lets others walk the old root with the new depth or the reverse. So
+ * it grows once, here, before anybody sees it, and the aperture ends there.
+ */
+#define GROWN_LAST	((1UL << 48) - 1)
+
+static int grow_table(struct iommu_domain *domain)
+{
+	unsigned long iova = (GROWN_LAST & PAGE_MASK), page;
 	int rc;
 
-	rc = iommu_group_for_each_dev(group, &move, move_device);
-	if (!rc)
-		return 0;
-	/* The one that failed has lost its old table too: Intel drops it first. */
-	if (move_insistently(group, back, move.moved + 1)) {
-		pr_err("iommufd: IOMMU group %d could not go back to its page table, its DMA is blocked\n",
-		       iommu_group_id(group));
-		return -EIO;
-	}
+	page = get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (!page)
+		return -ENOMEM;
+	rc = iommu_map(domain, iova, __pa(page), PAGE_SIZE, IOMMU_READ);
+	if (!rc && iommu_unmap(domain, iova, PAGE_SIZE) != PAGE_SIZE)
+		rc = -EIO;
+	free_page(page);
 	return rc;
 }
 
-void core_group_park(struct iommu_group *group, struct iommu_domain *from,
-		     struct iommu_domain *parked)
+static bool grows(const struct iommu_domain *domain)
 {
-	/*
-	 * A driver that fails here has dropped the old table, which is all that
-	 * matters.
-	 */
-	if (move_insistently(group, parked, UINT_MAX))
-		pr_err("iommufd: IOMMU group %d has no page table, its DMA is blocked\n",
-		       iommu_group_id(group));
+	return domain->geometry.aperture_end == ~(dma_addr_t)0;
+}
+
+struct iommu_domain *core_domain_alloc(struct bus_type *bus)
+{
+	struct iommu_domain *domain = iommu_domain_alloc(bus);
+
+	if (domain && grows(domain) && grow_table(domain)) {
+		iommu_domain_free(domain);
+		return NULL;
+	}
+	return domain;
 }
 
 void core_read_limits(struct iommu_domain *domain, struct core_limits *limits)
 {
 	limits->iova_first = domain->geometry.aperture_start;
-	limits->iova_last = domain->geometry.aperture_end;
+	limits->iova_last = grows(domain) ? GROWN_LAST :
+					    domain->geometry.aperture_end;
 	limits->pgsizes = domain->pgsize_bitmap;
-}
-
-struct iommu_domain *core_domain_alloc(struct bus_type *bus)
-{
-	return iommu_domain_alloc(bus);
 }
 
 void core_domain_free(struct iommu_domain *domain)
@@ -155,7 +203,7 @@ int core_domain_finish(struct iommu_domain *domain, struct iommu_group *group,
 	/* Intel answers for the units that are attached: now is the time. */
 	limits->coherent = enforce_coherency(domain);
 	core_read_limits(domain, limits);
-	core_group_park(group, domain, parked);
+	core_group_park(group, parked);
 	return 0;
 }
 
@@ -175,7 +223,7 @@ int core_domain_msi_window(struct iommu_domain *domain, phys_addr_t base)
 
 const void *core_unit(struct device *dev)
 {
-	return dev->iommu->iommu_dev;
+	return dev->iommu ? dev->iommu->iommu_dev : NULL;
 }
 
 bool core_interrupts_isolated(struct device *dev)
@@ -242,6 +290,28 @@ void core_hw_info(struct device *dev, struct core_hw_info *info)
 /* Long runs do not gain from a scatterlist, whose entries end at 4 GiB. */
 #define SG_RUN_MAX	(SZ_2M >> PAGE_SHIFT)
 
+/*
+ * A map call failed half-way. The core has undone what the driver told it of, but
+ * Intel's leaves entries behind without telling. Find them in the table: to unmap
+ * what is not there could take a neighbour away.
+ */
+static void clean_up(struct iommu_domain *domain, unsigned long iova,
+		     size_t length)
+{
+	size_t step = 1UL << __ffs(domain->pgsize_bitmap);
+	size_t done = 0, from;
+
+	while (done < length) {
+		for (from = done; done < length &&
+		     iommu_iova_to_phys(domain, iova + done); done += step)
+			;
+		if (done > from)
+			iommu_unmap(domain, iova + from, done - from);
+		done += step;
+		cond_resched();
+	}
+}
+
 static int map_one(struct iommu_domain *domain, unsigned long iova,
 		   phys_addr_t phys, size_t length, int prot)
 {
@@ -250,6 +320,9 @@ static int map_one(struct iommu_domain *domain, unsigned long iova,
 
 	for (;;) {
 		rc = iommu_map(domain, iova, phys, length, prot);
+		if (likely(!rc))
+			return 0;
+		clean_up(domain, iova, length);
 		if (rc != -ENOMEM || tries++ == MAP_TRIES)
 			return rc;
 		refill_reserves();
@@ -270,6 +343,7 @@ static int map_pieces(struct iommu_domain *domain, unsigned long iova,
 		if (rc)
 			goto err_unmap;
 		done += piece;
+		cond_resched();
 	} while (done < length);
 	return 0;
 
@@ -288,8 +362,9 @@ static int map_sg(struct iommu_domain *domain, unsigned long iova,
 
 	for (;;) {
 		done = iommu_map_sg(domain, iova, sg, nr, prot);
-		if (done == length)
+		if (likely(done == length))
 			return 0;
+		clean_up(domain, iova, length);
 		if (WARN_ON(done >= 0))
 			return -EIO;
 		if (done != -ENOMEM || tries++ == MAP_TRIES)
@@ -308,7 +383,7 @@ int core_map(struct iommu_domain *domain, unsigned long iova,
 	int rc;
 
 	while (mapped < length) {
-		size = (runs[i].nr << PAGE_SHIFT) - offset;
+		size = run_bytes(&runs[i]) - offset;
 		if (runs[i].nr >= SG_RUN_MAX || i + 1 == nr ||
 		    granule != ULONG_MAX) {
 			size = min(size, length - mapped);
@@ -323,8 +398,9 @@ int core_map(struct iommu_domain *domain, unsigned long iova,
 			for (n = 0; n < nr_sg && i < nr &&
 				    runs[i].nr < SG_RUN_MAX &&
 				    mapped + size < length; n++, i++) {
-				unsigned long part = min((runs[i].nr << PAGE_SHIFT) - offset,
-							 length - mapped - size);
+				unsigned long part =
+					min(run_bytes(&runs[i]) - offset,
+					    length - mapped - size);
 
 				sg_set_page(&sg[n], pfn_to_page(runs[i].pfn),
 					    part, offset);
@@ -346,30 +422,76 @@ err_unmap:
 	return rc;
 }
 
-void core_unmap_begin(struct core_unmap *unmap, struct iommu_domain *domain,
-		      bool many)
+/* What one call unmaps: it ends where no IOMMU page goes on. */
+#define UNMAP_STEP	(64UL * SZ_1G)
+/* What one flush of a range may cover: drivers count pages in 32 bits. */
+#define FLUSH_STEP	(1024UL * SZ_1G)
+
+void core_unmap_begin(struct core_unmap *unmap, struct iommu_domain *domain)
 {
 	unmap->domain = domain;
+	unmap->start = ULONG_MAX;
+	unmap->last = 0;
+	unmap->ok = true;
 	iommu_iotlb_gather_init(&unmap->gather);
-	/* To the drivers: the caller flushes the whole table. */
-	unmap->gather.queued = many;
+	/* To the drivers: do not flush range by range. */
+	unmap->gather.queued = true;
 }
 
-bool core_unmap_range(struct core_unmap *unmap, unsigned long iova,
+void core_unmap_range(struct core_unmap *unmap, unsigned long iova,
 		      unsigned long length)
 {
-	return !WARN_ON(iommu_unmap_fast(unmap->domain, iova, length,
-					 &unmap->gather) != length);
+	unsigned long last = iova + (length - 1), step_last;
+
+	unmap->start = min(unmap->start, iova);
+	unmap->last = max(unmap->last, last);
+	for (;; iova = step_last + 1) {
+		step_last = min(last, iova | (UNMAP_STEP - 1));
+		if (iommu_unmap_fast(unmap->domain, iova, step_last - iova + 1,
+				     &unmap->gather) != step_last - iova + 1) {
+			WARN_ON_ONCE(1);
+			unmap->ok = false;
+		}
+		if (step_last == last)
+			return;
+		cond_resched();
+	}
 }
 
-void core_unmap_end(struct core_unmap *unmap)
+/*
+ * One flush of the span of all that was unmapped. Flushing the whole table is no
+ * substitute: under a hypervisor Intel's leaves out the devices' own TLBs. It
+ * comes first where the span is too large for one call: those after it take care
+ * of the devices.
+ */
+bool core_unmap_end(struct core_unmap *unmap)
 {
-	if (!unmap->gather.queued) {
-		iommu_iotlb_sync(unmap->domain, &unmap->gather);
-		return;
+	struct iommu_iotlb_gather *gather = &unmap->gather;
+	unsigned long start = unmap->start, last = unmap->last;
+	LIST_HEAD(tables);
+
+	if (start > last)
+		return true;
+	gather->queued = false;
+	if (last - start < FLUSH_STEP) {
+		gather->start = start;
+		gather->end = last;
+		iommu_iotlb_sync(unmap->domain, gather);
+		return unmap->ok;
 	}
+	list_splice_init(&gather->freelist, &tables);
 	iommu_flush_iotlb_all(unmap->domain);
-	put_pages_list(&unmap->gather.freelist);
+	for (;; start += FLUSH_STEP) {
+		gather->start = start;
+		gather->end = min(last, start + (FLUSH_STEP - 1));
+		if (gather->end < start)
+			gather->end = last;
+		iommu_iotlb_sync(unmap->domain, gather);
+		if (last - start < FLUSH_STEP)
+			break;
+	}
+	put_pages_list(&tables);
+	return unmap->ok;
 }
 
 int core_for_each_reserved(struct iommu_group *group,

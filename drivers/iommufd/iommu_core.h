@@ -7,10 +7,17 @@
 #define IOMMUFD_IOMMU_CORE_H
 
 #include <linux/iommu.h>
+#include <linux/mm.h>
 #include <linux/types.h>
 #include <uapi/linux/iommufd.h>
 
 #include "runs.h"
+
+/* Not by a shift of the bit-field, which is an int. */
+static inline unsigned long run_bytes(const struct run *run)
+{
+	return PAGE_SIZE * run->nr;
+}
 
 struct bus_type;
 struct device;
@@ -46,15 +53,21 @@ struct iommu_domain *core_parked(struct device *dev);
  * @to: the table
  * @back: where the group is, to go back to when a device cannot move
  *
- * Return: 0; an errno with all devices on @back; or -EIO when a device could
- * not go back either: its DMA is blocked, and neither table may be freed.
+ * Nobody may map, unmap or flush in either table meanwhile: 6.1's drivers change
+ * what those walk.
+ *
+ * Return: 0; or an errno with no device on @to, and all on @back. One that could
+ * not even go back is on no table: its DMA is blocked, and that is logged.
  */
 int core_group_move(struct iommu_group *group, struct iommu_domain *to,
 		    struct iommu_domain *back);
 
-/* Park the group. When a device cannot go there its DMA is blocked instead. */
-void core_group_park(struct iommu_group *group, struct iommu_domain *from,
-		     struct iommu_domain *parked);
+/* The same for one device that the group got after it had moved. */
+int core_device_move(struct iommu_group *group, struct device *dev,
+		     struct iommu_domain *to, struct iommu_domain *back);
+
+/* Leave a table for the parked one, or for none at all, which is logged. */
+void core_group_park(struct iommu_group *group, struct iommu_domain *parked);
 
 /* Where the device's unit can translate, off the table it is parked on. */
 void core_read_limits(struct iommu_domain *domain, struct core_limits *limits);
@@ -77,7 +90,10 @@ int core_domain_presume(struct iommu_domain *domain,
 /* Software-managed MSI window at @base, where the platform has one. */
 int core_domain_msi_window(struct iommu_domain *domain, phys_addr_t base);
 
-/* The IOMMU that serves a device, to compare: one table suits one unit. */
+/*
+ * The IOMMU that serves a device, to compare: one table suits one unit. NULL when
+ * there is none.
+ */
 const void *core_unit(struct device *dev);
 
 /* Can the device's interrupts reach only what they were set up for? */
@@ -118,20 +134,20 @@ int core_map(struct iommu_domain *domain, unsigned long iova,
 
 /*
  * Unmapping: begin, any number of ranges, end. The pages must not be let go of
- * before end has flushed. @many: flush everything once instead of range by
- * range.
+ * before end has flushed, and not at all when it answers false: a range was not
+ * mapped as it should have been (this warns).
  */
 struct core_unmap {
 	struct iommu_domain *domain;
 	struct iommu_iotlb_gather gather;
+	unsigned long start, last;	/* of all that was unmapped */
+	bool ok;
 };
 
-void core_unmap_begin(struct core_unmap *unmap, struct iommu_domain *domain,
-		      bool many);
-/* False, with a warning, when not all of the range was mapped. */
-bool core_unmap_range(struct core_unmap *unmap, unsigned long iova,
+void core_unmap_begin(struct core_unmap *unmap, struct iommu_domain *domain);
+void core_unmap_range(struct core_unmap *unmap, unsigned long iova,
 		      unsigned long length);
-void core_unmap_end(struct core_unmap *unmap);
+bool core_unmap_end(struct core_unmap *unmap);
 
 /* Calls @fn for each reserved region of the group; stops on an errno. */
 int core_for_each_reserved(struct iommu_group *group,

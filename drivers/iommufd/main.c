@@ -12,16 +12,21 @@
  *
  *	iommufd_ctx.groups_lock		which groups the context has
  *	device_group.lock		where a group is attached
+ *	iommufd_access.change_lock	which address space an access is on
  *	ioas.attach_lock		birth and death of automatic page tables
  *	ioas.tables_sem			write: page tables come and go;
  *					read: map, unmap, copy
- *	mmap_lock, by faulting and pinning
  *	pinned.state PINNED_FILLING	one at a time pins into a span
+ *	mmap_lock, by faulting and pinning
+ *	hwpt.move_sem			read: map, unmap; write: move devices;
+ *					never held to pin or to fault
  *	ioas.lock, pinned.lock		short, never held to pin or to fault
+ *	iommufd_access.lock		inside ioas.lock
  *	ictx.owner_lock, lock of the ID table
  *
  * The IOMMU core's group->mutex is taken inside iommu_core.c only, and nothing
- * of ours is taken under it. vfio's dev_set->lock comes before all of these.
+ * of ours is taken under it. A driver's unmap() is called with tables_sem held for
+ * reading, or with change_lock; what it may do takes neither. vfio's dev_set->lock comes before all of these.
  */
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -126,6 +131,8 @@ static long iommufd_ioctl(struct file *file, unsigned int cmd,
 		return rc;
 	if (ucmd.user_size < op->min_size)
 		return -EINVAL;
+	if (ucmd.user_size > PAGE_SIZE)
+		return -E2BIG;	/* no structure ever; bounds the look at the tail */
 
 	rc = copy_struct_from_user(&buffer, op->size, ucmd.ubuffer,
 				   ucmd.user_size);

@@ -10,6 +10,7 @@
 #include <linux/err.h>
 #include <linux/slab.h>
 
+#include "access.h"
 #include "device.h"
 #include "hwpt.h"
 #include "ioas.h"
@@ -24,6 +25,7 @@ static void (*const destroy_ops[IOMMUFD_OBJECT_NR_TYPES])
 	[IOMMUFD_OBJECT_IOAS] = ioas_destroy,
 	[IOMMUFD_OBJECT_HWPT] = hwpt_destroy,
 	[IOMMUFD_OBJECT_DEVICE] = iommufd_device_destroy,
+	[IOMMUFD_OBJECT_ACCESS] = access_destroy,
 };
 
 void *iommufd_object_alloc(struct iommufd_ctx *ictx, size_t size,
@@ -117,10 +119,30 @@ static void tell_destroyer(struct iommufd_ctx *ictx)
 		wake_up_all(&ictx->leaving);
 }
 
+static void free_object(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+{
+	u32 id = obj->id;
+
+	destroy_ops[obj->type](obj);
+	kfree(obj);
+	xa_erase(&ictx->objects, id);
+}
+
 void iommufd_object_unuse(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 {
-	WARN_ON(refcount_dec_and_test(&obj->users));
-	tell_destroyer(ictx);
+	/* Only an abandoned object can have lost its own count. */
+	if (refcount_dec_and_test(&obj->users))
+		free_object(ictx, obj);
+	else
+		tell_destroyer(ictx);
+}
+
+void iommufd_object_abandon(struct iommufd_ctx *ictx,
+			    struct iommufd_object *obj)
+{
+	WARN_ON(xa_store(&ictx->objects, obj->id, NULL, GFP_NOWAIT) != obj);
+	if (refcount_sub_and_test(USERS_OWNED, &obj->users))
+		free_object(ictx, obj);
 }
 
 void iommufd_object_leave(struct iommufd_ctx *ictx, struct iommufd_object *obj)
@@ -133,13 +155,9 @@ void iommufd_object_leave(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 static void finish_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj,
 			   unsigned int users)
 {
-	u32 id = obj->id;
-
 	wait_event(ictx->leaving, refcount_read(&obj->users) == users &&
 				  !atomic_read(&obj->visitors));
-	destroy_ops[obj->type](obj);
-	kfree(obj);
-	xa_erase(&ictx->objects, id);
+	free_object(ictx, obj);
 }
 
 int iommufd_object_destroy(struct iommufd_ctx *ictx, u32 id)

@@ -34,6 +34,7 @@ enum iommufd_object_type {
 	IOMMUFD_OBJECT_IOAS,
 	IOMMUFD_OBJECT_HWPT,
 	IOMMUFD_OBJECT_DEVICE,
+	IOMMUFD_OBJECT_ACCESS,
 	IOMMUFD_OBJECT_NR_TYPES,
 };
 
@@ -107,6 +108,13 @@ static inline void iommufd_object_share(struct iommufd_object *obj)
 
 /* For userspace: -ENOENT, -EBUSY when it has users, or 0 and it is gone. */
 int iommufd_object_destroy(struct iommufd_ctx *ictx, u32 id);
+
+/*
+ * For the maker of an owned object: nobody finds it any more, and its last user
+ * frees it. Needs that it is never visited. Does not wait.
+ */
+void iommufd_object_abandon(struct iommufd_ctx *ictx,
+			    struct iommufd_object *obj);
 
 /* For the maker of an owned object. Waits for what is in flight. */
 void iommufd_object_destroy_owned(struct iommufd_ctx *ictx,

@@ -5,6 +5,7 @@
  * Page indexes are unsigned long and at most 2^52, so index + 1 never wraps.
  * A page is charged from before it is pinned until after it is unpinned.
  */
+#include <linux/highmem.h>
 #include <linux/hugetlb.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
@@ -279,7 +280,7 @@ static unsigned int coalesce(struct page **pages, unsigned int nr_pages,
  */
 static int read_only_flags(struct vm_area_struct *vma)
 {
-	if (!is_cow_mapping(vma->vm_flags))
+	if (!is_cow_mapping(vma->vm_flags) || !(vma->vm_flags & VM_READ))
 		return 0;
 	if (vma->vm_flags & VM_WRITE)
 		return FOLL_WRITE;
@@ -308,6 +309,44 @@ static long pin_locked(const struct pinned *pinned, unsigned long uptr,
 	return pin_user_pages_remote(mm, uptr, nr, flags, pages, NULL, NULL);
 }
 
+static long pin_once(const struct pinned *pinned, unsigned long uptr,
+		     unsigned long nr, struct page **pages)
+{
+	struct mm_struct *mm = pinned->owner->mm;
+	long rc;
+
+	if (pinned->writable && mm == current->mm)
+		return pin_user_pages_fast(uptr, nr, FOLL_WRITE | FOLL_LONGTERM,
+					   pages);
+	rc = mmap_read_lock_killable(mm);
+	if (rc)
+		return rc;
+	rc = pin_locked(pinned, uptr, nr, pages);
+	mmap_read_unlock(mm);
+	return rc;
+}
+
+/*
+ * 6.1: a long-term pin never lets go of mmap_lock, so a page that userspace
+ * must provide first (userfaultfd) reads as EFAULT. Wait for it here, killably.
+ */
+static int fault_in(const struct pinned *pinned, unsigned long uptr)
+{
+	struct mm_struct *mm = pinned->owner->mm;
+	bool unlocked = false;
+	int rc;
+
+	rc = mmap_read_lock_killable(mm);
+	if (rc)
+		return rc;
+	rc = fixup_user_fault(mm, uptr,
+			      FAULT_FLAG_KILLABLE |
+			      (pinned->writable ? FAULT_FLAG_WRITE : 0),
+			      &unlocked);
+	mmap_read_unlock(mm);
+	return rc;
+}
+
 /* Pin pages from index on. Returns how many, at least one, or an errno. */
 static long pin(const struct pinned *pinned, unsigned long index,
 		unsigned long nr, struct page **pages)
@@ -316,19 +355,12 @@ static long pin(const struct pinned *pinned, unsigned long index,
 	struct mm_struct *mm = pinned->owner->mm;
 	long rc;
 
-	if (pinned->writable && mm == current->mm) {
-		rc = pin_user_pages_fast(uptr, nr, FOLL_WRITE | FOLL_LONGTERM,
-					 pages);
-	} else if (mmget_not_zero(mm)) {
-		rc = mmap_read_lock_killable(mm);
-		if (!rc) {
-			rc = pin_locked(pinned, uptr, nr, pages);
-			mmap_read_unlock(mm);
-		}
-		mmput(mm);
-	} else {
-		rc = -EFAULT;	/* the process is gone, and its memory */
-	}
+	if (!mmget_not_zero(mm))
+		return -EFAULT;	/* the process is gone, and its memory */
+	rc = pin_once(pinned, uptr, nr, pages);
+	if (rc == -EFAULT && !fault_in(pinned, uptr))
+		rc = pin_once(pinned, uptr, nr, pages);
+	mmput(mm);
 	if (fatal_signal_pending(current) && rc <= 0)
 		return -EINTR;
 	return rc ?: -EFAULT;
@@ -398,6 +430,8 @@ static int fill_hole(struct pinned *pinned, unsigned long first,
 		if (!rc)
 			rc = sink->take(sink, index, batch->runs, nr_runs, batch);
 		index += pages;
+		if (!rc && index <= last && fatal_signal_pending(current))
+			rc = -EINTR;
 		if (rc)
 			goto err_uncharge;
 		cond_resched();
@@ -553,4 +587,61 @@ void pinned_remove(struct pinned *pinned, struct interval_tree_node *consumer)
 		runs_join(&pinned->runs, last + 1);
 	uncharge(pinned->owner, before - pinned->runs.nr_pages);
 	mutex_unlock(&pinned->lock);
+}
+
+/* A page of the span to look at, with a reference: pinned already, or for now. */
+static struct page *borrow_page(struct pinned *pinned, unsigned long index,
+				bool *is_pinned)
+{
+	struct page *page = NULL;
+	unsigned long pfn;
+	long rc;
+
+	mutex_lock(&pinned->lock);
+	*is_pinned = runs_lookup(&pinned->runs, index, &pfn);
+	if (*is_pinned) {
+		page = pfn_to_page(pfn);
+		get_page(page);		/* outlives the lock, not the pin */
+	}
+	mutex_unlock(&pinned->lock);
+	if (page)
+		return page;
+	rc = pin(pinned, index, 1, &page);
+	return rc < 0 ? ERR_PTR(rc) : page;
+}
+
+static void return_page(struct page *page, bool is_pinned, bool dirty)
+{
+	if (!is_pinned) {
+		unpin_user_pages_dirty_lock(&page, 1, dirty);
+		return;
+	}
+	if (dirty)
+		set_page_dirty_lock(page);
+	put_page(page);
+}
+
+int pinned_rw(struct pinned *pinned, unsigned long offset, void *data,
+	      unsigned long length, bool write)
+{
+	unsigned long in_page, part;
+	struct page *page;
+	bool is_pinned;
+
+	if (write && !pinned->writable)
+		return -EPERM;
+	for (; length; length -= part, offset += part, data += part) {
+		in_page = offset_in_page(offset);
+		part = min(length, PAGE_SIZE - in_page);
+		page = borrow_page(pinned, offset >> PAGE_SHIFT, &is_pinned);
+		if (IS_ERR(page))
+			return PTR_ERR(page);
+		if (write)
+			memcpy_to_page(page, in_page, data, part);
+		else
+			memcpy_from_page(data, page, in_page, part);
+		return_page(page, is_pinned, write);
+		cond_resched();
+	}
+	return 0;
 }

@@ -99,6 +99,20 @@ int pinned_walk(struct pinned *pinned, struct interval_tree_node *consumer,
 /* The consumer leaves, and with it the pages that nobody else needs. */
 void pinned_remove(struct pinned *pinned, struct interval_tree_node *consumer);
 
+/**
+ * pinned_rw - copy to or from the memory itself
+ * @pinned: span
+ * @offset: byte in the span
+ * @data: kernel memory
+ * @length: bytes
+ * @write: into the span
+ *
+ * Uses the pages that are pinned, also when the process is gone; else looks into
+ * its memory. Return: 0, -EFAULT, -EPERM.
+ */
+int pinned_rw(struct pinned *pinned, unsigned long offset, void *data,
+	      unsigned long length, bool write);
+
 /* The context is closing: drop what pinned_alloc() remembered. */
 void pin_owner_forget(struct iommufd_ctx *ictx);
 

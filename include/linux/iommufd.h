@@ -163,4 +163,101 @@ struct iommufd_ctx *iommufd_device_to_ictx(struct iommufd_device *idev);
  */
 u32 iommufd_device_to_id(struct iommufd_device *idev);
 
+/*
+ * Access: a driver that does no DMA of its own reaches, by IOVA, the memory that
+ * userspace has mapped in an IOAS.
+ */
+
+struct iommufd_access;
+struct page;
+
+/**
+ * struct iommufd_access_ops - what iommufd asks of the user of an access
+ * @needs_pin_pages: the user pins pages; the IOAS is then aligned to PAGE_SIZE
+ * @unmap: the IOVA range goes away, or all of it when the access changes its
+ *	IOAS. Whatever was pinned there must have been unpinned when this
+ *	returns. Called without locks that iommufd_access_pin_pages(),
+ *	iommufd_access_unpin_pages() or iommufd_access_rw() take, so the user may
+ *	hold a lock of its own around those and take it in here. Must not attach,
+ *	replace, detach or destroy. Needed with @needs_pin_pages
+ */
+struct iommufd_access_ops {
+	bool needs_pin_pages;
+	void (*unmap)(void *data, unsigned long iova, unsigned long length);
+};
+
+/**
+ * iommufd_access_create - become a user of a context's address spaces
+ * @ictx: context; kept alive until iommufd_access_destroy()
+ * @ops: see there
+ * @data: passed to @ops
+ * @id: set to the object ID
+ *
+ * Return: the access, attached to nothing, or ERR_PTR(-ENOMEM).
+ */
+struct iommufd_access *
+iommufd_access_create(struct iommufd_ctx *ictx,
+		      const struct iommufd_access_ops *ops, void *data,
+		      u32 *id);
+
+/* Detaches, if need be, and frees. Never fails. */
+void iommufd_access_destroy(struct iommufd_access *access);
+
+/**
+ * iommufd_access_attach - choose the address space
+ * @access: attached to nothing
+ * @ioas_id: ID of an IOAS
+ *
+ * Return: 0, or -EBUSY when it is attached, -ENOENT for an unknown ID,
+ * -EADDRINUSE when a mapping there is not page aligned and pages are to be
+ * pinned, -EINTR.
+ */
+int iommufd_access_attach(struct iommufd_access *access, u32 ioas_id);
+
+/* Move to another IOAS: as attach, but -ENOENT when it is not attached. */
+int iommufd_access_replace(struct iommufd_access *access, u32 ioas_id);
+
+/* Let go of the IOAS, and by @unmap of all that is pinned. Never fails. */
+void iommufd_access_detach(struct iommufd_access *access);
+
+/* For iommufd_access_pin_pages() and iommufd_access_rw(). */
+#define IOMMUFD_ACCESS_WRITE	(1U << 0)
+
+/**
+ * iommufd_access_pin_pages - pin what is mapped at an IOVA
+ * @access: attached, with needs_pin_pages
+ * @iova: of the first byte, page aligned
+ * @length: in bytes, a multiple of PAGE_SIZE, not 0
+ * @out_pages: room for @length / PAGE_SIZE pages, or NULL
+ * @flags: IOMMUFD_ACCESS_WRITE when they will be written
+ *
+ * The same range can be pinned repeatedly.
+ *
+ * Return: 0, or -EINVAL when a mapping's memory is not page aligned here,
+ * -ENOENT when not all of the range is mapped or nothing is attached, -EPERM
+ * when it may not be written, -EOVERFLOW, or why the memory could not be
+ * pinned. Nothing is pinned then.
+ */
+int iommufd_access_pin_pages(struct iommufd_access *access, unsigned long iova,
+			     unsigned long length, struct page **out_pages,
+			     unsigned int flags);
+
+/* The opposite, for a range that was pinned as it is given here. */
+void iommufd_access_unpin_pages(struct iommufd_access *access,
+				unsigned long iova, unsigned long length);
+
+/**
+ * iommufd_access_rw - read or write the memory mapped at an IOVA
+ * @access: attached
+ * @iova: of the first byte
+ * @data: kernel memory
+ * @length: in bytes
+ * @flags: IOMMUFD_ACCESS_WRITE to copy from @data to the IOVA, else to @data
+ *
+ * Return: 0, or as iommufd_access_pin_pages(), or -EFAULT when the memory is not
+ * there. Part of the copy may have been done then.
+ */
+int iommufd_access_rw(struct iommufd_access *access, unsigned long iova,
+		      void *data, size_t length, unsigned int flags);
+
 #endif /* __LINUX_IOMMUFD_H */

@@ -1,0 +1,460 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Access: pinning, reading and writing memory by IOVA for drivers.
+ *
+ * A pin is one record for each area that its range touches. The record is a
+ * consumer of the area's pages and holds the area (area.nr_pins): an unmap marks
+ * the area as leaving, tells every access, and waits for the count. A record is
+ * entered into access->pins, where unpin finds it, only when all of its pages
+ * are pinned and the area is still ready and the access still attached; so what
+ * unmap() was told about is all that can be there.
+ *
+ * Nothing here takes ioas.tables_sem but attach and detach: an unmap holds it
+ * while it calls the driver, which may wait for a lock under which it pins.
+ */
+#include <linux/iommu.h>
+#include <linux/iommufd.h>
+#include <linux/slab.h>
+
+#include "access.h"
+#include "ioas.h"
+#include "pinned.h"
+
+struct access_pin {
+	struct interval_tree_node iova;		/* access.lock, once entered */
+	struct interval_tree_node pages;	/* consumer of area->pinned */
+	struct ioas *ioas;
+	struct area *area;			/* held by nr_pins */
+	struct access_pin *next;		/* private to pin, unpin */
+};
+
+/* The address space, used, or NULL. */
+static struct ioas *access_ioas_use(struct iommufd_access *access)
+{
+	struct ioas *ioas;
+
+	mutex_lock(&access->lock);
+	ioas = access->ioas;
+	if (ioas)
+		iommufd_object_share(&ioas->obj);
+	mutex_unlock(&access->lock);
+	return ioas;
+}
+
+static void area_let_go(struct ioas *ioas, struct area *area)
+{
+	mutex_lock(&ioas->lock);
+	if (!--area->nr_pins)
+		wake_up_all(&ioas->unpinned);
+	mutex_unlock(&ioas->lock);
+}
+
+/*
+ * The area at @iova, held, if it is ready and may be used like this; the byte
+ * @offset of its span is at @iova.
+ */
+static struct area *area_hold(struct ioas *ioas, unsigned long iova, bool write,
+			      unsigned long *offset)
+{
+	struct area *area;
+
+	mutex_lock(&ioas->lock);
+	area = area_first(ioas, iova, iova);
+	if (!area || area->state != AREA_READY) {
+		area = ERR_PTR(-ENOENT);
+	} else if (!(area->prot & (write ? IOMMU_WRITE : IOMMU_READ))) {
+		area = ERR_PTR(-EPERM);
+	} else {
+		*offset = area_offset(area) + (iova - area->iova.start);
+		area->nr_pins++;
+	}
+	mutex_unlock(&ioas->lock);
+	return area;
+}
+
+/* Collects struct pages. */
+struct collect {
+	struct pinned_sink sink;
+	struct page **pages;		/* or NULL */
+};
+
+static int collect_take(struct pinned_sink *sink, unsigned long index,
+			const struct run *runs, unsigned int nr,
+			struct pin_batch *scratch)
+{
+	struct collect *collect = container_of(sink, struct collect, sink);
+	unsigned int i, j;
+
+	if (!collect->pages)
+		return 0;
+	for (i = 0; i < nr; i++)
+		for (j = 0; j < runs[i].nr; j++)
+			*collect->pages++ = pfn_to_page(runs[i].pfn + j);
+	return 0;
+}
+
+static void collect_undo(struct pinned_sink *sink)
+{
+	/* What was collected is the caller's to forget. */
+}
+
+/* Pin as much of [iova, last] as lies in one area. */
+static struct access_pin *pin_area(struct ioas *ioas, unsigned long iova,
+				   unsigned long last, unsigned int flags,
+				   struct collect *collect)
+{
+	struct access_pin *pin;
+	unsigned long offset;
+	int rc;
+
+	pin = kmalloc(sizeof(*pin), GFP_KERNEL_ACCOUNT);
+	if (!pin)
+		return ERR_PTR(-ENOMEM);
+	pin->ioas = ioas;
+	pin->area = area_hold(ioas, iova, flags & IOMMUFD_ACCESS_WRITE,
+			      &offset);
+	if (IS_ERR(pin->area)) {
+		rc = PTR_ERR(pin->area);
+		goto err_free;
+	}
+	pin->iova.start = iova;
+	pin->iova.last = min(last, pin->area->iova.last);
+	if (!PAGE_ALIGNED(offset) || !PAGE_ALIGNED(pin->iova.last + 1)) {
+		rc = -EINVAL;
+		goto err_let_go;
+	}
+	pin->pages.start = offset >> PAGE_SHIFT;
+	pin->pages.last = pin->pages.start +
+			  ((pin->iova.last - iova) >> PAGE_SHIFT);
+	rc = pinned_add(pin->area->pinned, &pin->pages, &collect->sink);
+	if (rc)
+		goto err_let_go;
+	return pin;
+
+err_let_go:
+	area_let_go(ioas, pin->area);
+err_free:
+	kfree(pin);
+	return ERR_PTR(rc);
+}
+
+static void unpin_areas(struct access_pin *pins)
+{
+	struct access_pin *pin;
+
+	while ((pin = pins)) {
+		pins = pin->next;
+		pinned_remove(pin->area->pinned, &pin->pages);
+		area_let_go(pin->ioas, pin->area);
+		kfree(pin);
+	}
+}
+
+/* Let unpin and unmap see the pins, if there is still a point in it. */
+static int pins_enter(struct iommufd_access *access, struct ioas *ioas,
+		      struct access_pin *pins)
+{
+	struct access_pin *pin;
+	int rc = 0;
+
+	mutex_lock(&ioas->lock);
+	mutex_lock(&access->lock);
+	if (access->ioas != ioas)
+		rc = -ENOENT;
+	for (pin = pins; !rc && pin; pin = pin->next)
+		if (pin->area->state != AREA_READY)
+			rc = -ENOENT;
+	for (pin = pins; !rc && pin; pin = pin->next)
+		interval_tree_insert(&pin->iova, &access->pins);
+	mutex_unlock(&access->lock);
+	mutex_unlock(&ioas->lock);
+	return rc;
+}
+
+int iommufd_access_pin_pages(struct iommufd_access *access, unsigned long iova,
+			     unsigned long length, struct page **out_pages,
+			     unsigned int flags)
+{
+	struct collect collect = {
+		.sink = { .take = collect_take, .undo = collect_undo },
+		.pages = out_pages,
+	};
+	struct access_pin *pins = NULL, *pin;
+	unsigned long last;
+	struct ioas *ioas;
+	int rc;
+
+	if (WARN_ON(!access->ops->needs_pin_pages))
+		return -EINVAL;
+	if (!length || !PAGE_ALIGNED(iova) || !PAGE_ALIGNED(length))
+		return -EINVAL;
+	if (check_add_overflow(iova, length - 1, &last))
+		return -EOVERFLOW;
+	ioas = access_ioas_use(access);
+	if (!ioas)
+		return -ENOENT;
+	for (;;) {
+		pin = pin_area(ioas, iova, last, flags, &collect);
+		if (IS_ERR(pin)) {
+			rc = PTR_ERR(pin);
+			goto err_unpin;
+		}
+		pin->next = pins;
+		pins = pin;
+		if (pin->iova.last == last)
+			break;
+		iova = pin->iova.last + 1;
+	}
+	rc = pins_enter(access, ioas, pins);
+	if (rc)
+		goto err_unpin;
+	iommufd_object_unuse(access->ictx, &ioas->obj);
+	return 0;
+
+err_unpin:
+	unpin_areas(pins);
+	iommufd_object_unuse(access->ictx, &ioas->obj);
+	return rc;
+}
+EXPORT_SYMBOL_GPL(iommufd_access_pin_pages);
+
+/* The pin that begins at iova and is the longest not beyond last. */
+static struct access_pin *pins_find(struct iommufd_access *access,
+				    unsigned long iova, unsigned long last)
+{
+	struct interval_tree_node *node;
+	struct access_pin *pin, *best = NULL;
+
+	lockdep_assert_held(&access->lock);
+	for (node = interval_tree_iter_first(&access->pins, iova, iova); node;
+	     node = interval_tree_iter_next(node, iova, iova)) {
+		if (node->start != iova || node->last > last)
+			continue;
+		pin = container_of(node, struct access_pin, iova);
+		/* One that ends early does so where its area ends. */
+		if (node->last == last || node->last == pin->area->iova.last)
+			if (!best || node->last > best->iova.last)
+				best = pin;
+	}
+	return best;
+}
+
+void iommufd_access_unpin_pages(struct iommufd_access *access,
+				unsigned long iova, unsigned long length)
+{
+	unsigned long last = iova + (length - 1);
+	struct access_pin *pins = NULL, *pin;
+
+	mutex_lock(&access->lock);
+	do {
+		pin = pins_find(access, iova, last);
+		if (WARN_ON(!pin))
+			break;
+		interval_tree_remove(&pin->iova, &access->pins);
+		pin->next = pins;
+		pins = pin;
+		iova = pin->iova.last + 1;
+	} while (pin->iova.last != last);
+	mutex_unlock(&access->lock);
+	unpin_areas(pins);
+}
+EXPORT_SYMBOL_GPL(iommufd_access_unpin_pages);
+
+int iommufd_access_rw(struct iommufd_access *access, unsigned long iova,
+		      void *data, size_t length, unsigned int flags)
+{
+	bool write = flags & IOMMUFD_ACCESS_WRITE;
+	unsigned long last, offset, part;
+	struct area *area;
+	struct ioas *ioas;
+	int rc = 0;
+
+	if (!length)
+		return -EINVAL;
+	if (check_add_overflow(iova, (unsigned long)length - 1, &last))
+		return -EOVERFLOW;
+	ioas = access_ioas_use(access);
+	if (!ioas)
+		return -ENOENT;
+	while (length) {
+		area = area_hold(ioas, iova, write, &offset);
+		if (IS_ERR(area)) {
+			rc = PTR_ERR(area);
+			break;
+		}
+		part = min(last, area->iova.last) - iova + 1;
+		rc = pinned_rw(area->pinned, offset, data, part, write);
+		area_let_go(ioas, area);
+		if (rc)
+			break;
+		length -= part;
+		data += part;
+		iova += part;
+	}
+	iommufd_object_unuse(access->ictx, &ioas->obj);
+	return rc;
+}
+EXPORT_SYMBOL_GPL(iommufd_access_rw);
+
+static struct access_link *access_link_alloc(struct iommufd_access *access,
+					     u32 ioas_id)
+{
+	struct access_link *link;
+	int rc;
+
+	link = kmalloc(sizeof(*link), GFP_KERNEL_ACCOUNT);
+	if (!link)
+		return ERR_PTR(-ENOMEM);
+	link->access = access;
+	link->ioas = ioas_use(access->ictx, ioas_id);
+	if (IS_ERR(link->ioas)) {
+		rc = PTR_ERR(link->ioas);
+		goto err_free;
+	}
+	rc = ioas_add_access(link->ioas, link);
+	if (rc)
+		goto err_unuse;
+	return link;
+
+err_unuse:
+	ioas_unuse(link->ioas);
+err_free:
+	kfree(link);
+	return ERR_PTR(rc);
+}
+
+static void access_link_free(struct access_link *link)
+{
+	ioas_remove_access(link->ioas, link);
+	ioas_unuse(link->ioas);
+	kfree(link);
+}
+
+static bool pins_are_left(struct iommufd_access *access, struct ioas *ioas)
+{
+	struct interval_tree_node *node;
+	bool left = false;
+
+	mutex_lock(&access->lock);
+	for (node = interval_tree_iter_first(&access->pins, 0, ULONG_MAX);
+	     node && !left;
+	     node = interval_tree_iter_next(node, 0, ULONG_MAX))
+		left = container_of(node, struct access_pin, iova)->ioas == ioas;
+	mutex_unlock(&access->lock);
+	return left;
+}
+
+/*
+ * Go from the present address space to another one, or with NULL to none. When
+ * the user is told to let go, nothing can be pinned in the old one any more.
+ */
+static void access_change(struct iommufd_access *access,
+			  struct access_link *to)
+{
+	struct access_link *from = access->link;
+
+	lockdep_assert_held(&access->change_lock);
+	access->link = to;
+	mutex_lock(&access->lock);
+	access->ioas = to ? to->ioas : NULL;
+	mutex_unlock(&access->lock);
+	if (!from)
+		return;
+	access_unmapped(access, 0, ULONG_MAX);
+	WARN_ON(pins_are_left(access, from->ioas));
+	access_link_free(from);
+}
+
+int iommufd_access_attach(struct iommufd_access *access, u32 ioas_id)
+{
+	struct access_link *link;
+	int rc = 0;
+
+	mutex_lock(&access->change_lock);
+	if (access->link) {
+		rc = -EBUSY;
+		goto out_unlock;
+	}
+	link = access_link_alloc(access, ioas_id);
+	if (IS_ERR(link))
+		rc = PTR_ERR(link);
+	else
+		access_change(access, link);
+out_unlock:
+	mutex_unlock(&access->change_lock);
+	return rc;
+}
+EXPORT_SYMBOL_GPL(iommufd_access_attach);
+
+int iommufd_access_replace(struct iommufd_access *access, u32 ioas_id)
+{
+	struct access_link *link;
+	int rc = 0;
+
+	mutex_lock(&access->change_lock);
+	if (!access->link) {
+		rc = -ENOENT;
+		goto out_unlock;
+	}
+	if (access->link->ioas->obj.id == ioas_id)
+		goto out_unlock;
+	link = access_link_alloc(access, ioas_id);
+	if (IS_ERR(link))
+		rc = PTR_ERR(link);
+	else
+		access_change(access, link);
+out_unlock:
+	mutex_unlock(&access->change_lock);
+	return rc;
+}
+EXPORT_SYMBOL_GPL(iommufd_access_replace);
+
+void iommufd_access_detach(struct iommufd_access *access)
+{
+	mutex_lock(&access->change_lock);
+	access_change(access, NULL);
+	mutex_unlock(&access->change_lock);
+}
+EXPORT_SYMBOL_GPL(iommufd_access_detach);
+
+struct iommufd_access *
+iommufd_access_create(struct iommufd_ctx *ictx,
+		      const struct iommufd_access_ops *ops, void *data, u32 *id)
+{
+	struct iommufd_access *access;
+
+	access = iommufd_object_alloc(ictx, sizeof(*access),
+				      IOMMUFD_OBJECT_ACCESS);
+	if (IS_ERR(access))
+		return access;
+	access->ictx = ictx;
+	access->ops = ops;
+	access->data = data;
+	mutex_init(&access->change_lock);
+	mutex_init(&access->lock);
+	access->pins = RB_ROOT_CACHED;
+	iommufd_ctx_get(ictx);		/* put by destroy */
+	*id = access->obj.id;
+	iommufd_object_publish_owned(ictx, &access->obj);
+	return access;
+}
+EXPORT_SYMBOL_GPL(iommufd_access_create);
+
+/* The object is gone from the table: nothing is left to do but to free it. */
+void access_destroy(struct iommufd_object *obj)
+{
+	struct iommufd_access *access =
+		container_of(obj, struct iommufd_access, obj);
+
+	WARN_ON(access->link);
+}
+
+void iommufd_access_destroy(struct iommufd_access *access)
+{
+	struct iommufd_ctx *ictx = access->ictx;
+
+	iommufd_access_detach(access);
+	iommufd_object_destroy_owned(ictx, &access->obj);
+	iommufd_ctx_put(ictx);
+}
+EXPORT_SYMBOL_GPL(iommufd_access_destroy);
