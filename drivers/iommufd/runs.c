@@ -272,24 +272,32 @@ void runs_init(struct runs *runs)
 /*
  * Write @n runs as entries @i and following of a chunk that has the room, the
  * first one into entry @i - 1 if @merge and if it fits. Returns the number of
- * entries that this took.
+ * entries that this took, and in @pages the pages of all runs.
  */
 static unsigned int chunk_write(struct runs_chunk *chunk, unsigned int i,
 				const struct run *add, unsigned int n,
-				bool merge)
+				bool merge, unsigned long *pages)
 {
 	const struct run *end = add + n;
 	struct run *begin = &chunk->run[i];
 	struct run *next = begin;
+	unsigned long sum = 0;
+	u64 goes_on = ~0ULL;	/* no PFN */
 
-	if (!merge)
-		*next++ = *add++;
+	if (merge)
+		goes_on = run_pfn(next - 1) + run_nr(next - 1);
 	for (; add != end; add++) {
-		if (run_takes(next - 1, run_pfn(add), run_nr(add)))
-			next[-1].nr += add->nr;
+		unsigned long nr = run_nr(add);
+		u64 pfn = run_pfn(add);
+
+		if (pfn == goes_on && run_nr(next - 1) + nr <= RUN_NR_MAX)
+			next[-1].nr += nr;
 		else
 			*next++ = *add;
+		goes_on = pfn + nr;
+		sum += nr;
 	}
+	*pages = sum;
 	return next - begin;
 }
 
@@ -320,7 +328,7 @@ static void hole_fill(struct runs *runs, struct runs_chunk *chunk,
 		chunk->nr_holes++;
 	}
 	/* With a hole before it nothing merges: no run goes on where it ends. */
-	written = chunk_write(chunk, i, add, n, merge);
+	written = chunk_write(chunk, i, add, n, merge, &pages);
 	i += written;
 	if (behind) {
 		chunk->run[i].pfn = RUN_HOLE;
@@ -455,8 +463,8 @@ unsigned int runs_add(struct runs *runs, unsigned long index,
 				    chunk->cap - chunk->nr);
 			merge = merge && chunk->nr;
 		}
-		written = chunk_write(chunk, chunk->nr, &add[done], fit, merge);
-		pages = pages_of(&add[done], fit);
+		written = chunk_write(chunk, chunk->nr, &add[done], fit, merge,
+				      &pages);
 		chunk->nr += written;
 		chunk->last += pages;
 		index += pages;
@@ -691,34 +699,39 @@ unsigned int runs_read(const struct runs *runs, unsigned long index,
 		       unsigned long last, struct run *out, unsigned int max)
 {
 	const struct runs_chunk *chunk = chunk_at(runs, index);
-	unsigned long first, skip, left = last - index + 1;
-	unsigned int i, n = 0;
+	struct run *next = out, *end = out + max;
+	unsigned long first, left, skip;
+	unsigned int i;
 
 	if (!chunk || last < index)
 		return 0;
 	i = chunk_find(chunk, index, &first);
 	skip = index - first;
-	while (n < max && left) {
+	left = last - first + 1;
+	while (next != end && left) {
 		const struct run *run = &chunk->run[i];
-		unsigned long nr = run_nr(run) - skip;
+		unsigned long nr = run_nr(run);
 
 		if (run_is_hole(run))
 			break;
-		nr = min(nr, left);
-		out[n].pfn = run_pfn(run) + skip;
-		out[n++].nr = nr;
+		*next = *run;
+		if (nr > left)
+			next->nr = nr = left;
 		left -= nr;
-		skip = 0;
+		next++;
 		if (++i == chunk->nr) {
-			const struct runs_chunk *next = chunk_next(chunk);
-
-			if (!next || next->first != chunk->last + 1)
+			first = chunk->last + 1;
+			chunk = chunk_next(chunk);
+			if (!chunk || chunk->first != first)
 				break;
-			chunk = next;
 			i = 0;
 		}
 	}
-	return n;
+	if (skip && next != out) {
+		out->pfn = run_pfn(out) + skip;
+		out->nr = run_nr(out) - skip;
+	}
+	return next - out;
 }
 
 bool runs_lookup(const struct runs *runs, unsigned long index,
