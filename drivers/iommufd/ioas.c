@@ -7,6 +7,7 @@
  * like any other. A length comes from userspace and is checked before it is
  * turned into a last.
  */
+#include <linux/file.h>
 #include <linux/iommufd.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
@@ -810,6 +811,38 @@ static int prot_of(u32 flags)
 #define MAP_FLAGS (IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE | \
 		   IOMMU_IOAS_MAP_READABLE)
 
+/* One new area for a span, which may be an error. The reference moves in. */
+static int map_pinned(struct ioas *ioas, struct pinned *pinned,
+		      unsigned long start, unsigned long length, int prot,
+		      unsigned long *iova, bool automatic,
+		      struct iommufd_ucmd *ucmd,
+		      void (*set_iova)(void *cmd, unsigned long iova))
+{
+	struct area *area;
+
+	if (IS_ERR(pinned))
+		return PTR_ERR(pinned);
+	area = area_alloc(pinned, offset_in_page(start), length, prot);
+	if (!area) {
+		pinned_put(pinned);
+		return -ENOMEM;
+	}
+	return chain_map(ioas, area, start, length, iova, automatic, ucmd,
+			 set_iova);
+}
+
+/* What MAP and MAP_FILE ask of flags, length and a fixed IOVA. */
+static int check_map(u32 flags, unsigned long iova, unsigned long length)
+{
+	if (flags & ~MAP_FLAGS)
+		return -EOPNOTSUPP;
+	if (!prot_of(flags) || !length)
+		return -EINVAL;
+	if ((flags & IOMMU_IOAS_MAP_FIXED_IOVA) && iova + (length - 1) < iova)
+		return -EOVERFLOW;
+	return 0;
+}
+
 static void map_set_iova(void *cmd, unsigned long iova)
 {
 	((struct iommu_ioas_map *)cmd)->iova = iova;
@@ -818,39 +851,61 @@ static void map_set_iova(void *cmd, unsigned long iova)
 int ioas_ioctl_map(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_ioas_map *cmd = ucmd->cmd;
-	unsigned long uptr = cmd->user_va, iova = cmd->iova;
+	unsigned long iova = cmd->iova;
 	int prot = prot_of(cmd->flags);
 	struct pinned *pinned;
-	struct area *area;
 	struct ioas *ioas;
 	int rc;
 
-	if ((cmd->flags & ~MAP_FLAGS) || cmd->__reserved)
+	if (cmd->__reserved)
 		return -EOPNOTSUPP;
-	if (!prot || !cmd->length)
-		return -EINVAL;
-	if ((cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA) &&
-	    iova + (cmd->length - 1) < iova)
-		return -EOVERFLOW;
-
+	rc = check_map(cmd->flags, iova, cmd->length);
+	if (rc)
+		return rc;
 	ioas = ioas_use(ucmd->ictx, cmd->ioas_id);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
-	pinned = pinned_alloc(ucmd->ictx, uptr, cmd->length,
+	pinned = pinned_alloc(ucmd->ictx, cmd->user_va, cmd->length,
 			      prot & IOMMU_WRITE);
-	if (IS_ERR(pinned)) {
-		rc = PTR_ERR(pinned);
+	rc = map_pinned(ioas, pinned, cmd->user_va, cmd->length, prot, &iova,
+			!(cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA), ucmd,
+			map_set_iova);
+	ioas_unuse(ioas);
+	return rc;
+}
+
+static void map_file_set_iova(void *cmd, unsigned long iova)
+{
+	((struct iommu_ioas_map_file *)cmd)->iova = iova;
+}
+
+int ioas_ioctl_map_file(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_ioas_map_file *cmd = ucmd->cmd;
+	unsigned long iova = cmd->iova;
+	int prot = prot_of(cmd->flags);
+	struct pinned *pinned;
+	struct ioas *ioas;
+	struct file *file;
+	int rc;
+
+	rc = check_map(cmd->flags, iova, cmd->length);
+	if (rc)
+		return rc;
+	ioas = ioas_use(ucmd->ictx, cmd->ioas_id);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+	file = fget(cmd->fd);
+	if (!file) {
+		rc = -EBADF;
 		goto out_unuse;
 	}
-	area = area_alloc(pinned, offset_in_page(uptr), cmd->length, prot);
-	if (!area) {
-		pinned_put(pinned);
-		rc = -ENOMEM;
-		goto out_unuse;
-	}
-	rc = chain_map(ioas, area, uptr, cmd->length, &iova,
-		       !(cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA), ucmd,
-		       map_set_iova);
+	pinned = pinned_alloc_file(ucmd->ictx, file, cmd->start, cmd->length,
+				   prot & IOMMU_WRITE);
+	fput(file);
+	rc = map_pinned(ioas, pinned, cmd->start, cmd->length, prot, &iova,
+			!(cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA), ucmd,
+			map_file_set_iova);
 out_unuse:
 	ioas_unuse(ioas);
 	return rc;

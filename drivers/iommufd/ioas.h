@@ -108,6 +108,7 @@ int ioas_ioctl_alloc(struct iommufd_ucmd *ucmd);
 int ioas_ioctl_iova_ranges(struct iommufd_ucmd *ucmd);
 int ioas_ioctl_allow_iovas(struct iommufd_ucmd *ucmd);
 int ioas_ioctl_map(struct iommufd_ucmd *ucmd);
+int ioas_ioctl_map_file(struct iommufd_ucmd *ucmd);
 int ioas_ioctl_copy(struct iommufd_ucmd *ucmd);
 int ioas_ioctl_unmap(struct iommufd_ucmd *ucmd);
 

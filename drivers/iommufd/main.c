@@ -64,6 +64,7 @@ union ioctl_buffer {
 	struct iommu_ioas_iova_ranges iova_ranges;
 	struct iommu_ioas_allow_iovas allow_iovas;
 	struct iommu_ioas_map map;
+	struct iommu_ioas_map_file map_file;
 	struct iommu_ioas_copy copy;
 	struct iommu_ioas_unmap unmap;
 };
@@ -97,6 +98,8 @@ static const struct ioctl_op ioctl_ops[] = {
 	IOCTL_OP(IOMMU_IOAS_IOVA_RANGES, ioas_ioctl_iova_ranges,
 		 struct iommu_ioas_iova_ranges, out_iova_alignment),
 	IOCTL_OP(IOMMU_IOAS_MAP, ioas_ioctl_map, struct iommu_ioas_map, iova),
+	IOCTL_OP(IOMMU_IOAS_MAP_FILE, ioas_ioctl_map_file,
+		 struct iommu_ioas_map_file, iova),
 	IOCTL_OP(IOMMU_IOAS_UNMAP, ioas_ioctl_unmap,
 		 struct iommu_ioas_unmap, length),
 	IOCTL_OP(IOMMU_OPTION, option_ioctl, struct iommu_option, val64),

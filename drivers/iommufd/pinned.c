@@ -2,12 +2,21 @@
 /*
  * Pinning, counting and unpinning. pinned.h has the model.
  *
+ * Pages of a file: 6.1 exports no way to pin them by their offset. So the piece
+ * of the file is mapped into the caller's address space for a moment and pinned
+ * there. Another thread could put something else in its place meanwhile: every
+ * page is checked to be the file's.
+ *
  * Page indexes are unsigned long and at most 2^52, so index + 1 never wraps.
  * A page is charged from before it is pinned until after it is unpinned.
  */
+#include <linux/file.h>
+#include <linux/fs.h>
 #include <linux/highmem.h>
 #include <linux/hugetlb.h>
+#include <linux/magic.h>
 #include <linux/mm.h>
+#include <linux/mman.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/user.h>
@@ -163,11 +172,31 @@ struct pinned *pinned_alloc(struct iommufd_ctx *ictx, unsigned long uptr,
 	pinned->writable = writable;
 	pinned->state = 0;
 	pinned->owner = owner;
+	pinned->file = NULL;
 	pinned->uptr = uptr & PAGE_MASK;
 	pinned->nr_pages = (last >> PAGE_SHIFT) - (uptr >> PAGE_SHIFT) + 1;
 	mutex_init(&pinned->lock);
 	pinned->consumers = RB_ROOT_CACHED;
 	runs_init(&pinned->runs);
+	return pinned;
+}
+
+struct pinned *pinned_alloc_file(struct iommufd_ctx *ictx, struct file *file,
+				 unsigned long start, unsigned long length,
+				 bool writable)
+{
+	unsigned long magic = file_inode(file)->i_sb->s_magic;
+	struct pinned *pinned;
+
+	if ((magic != TMPFS_MAGIC && magic != HUGETLBFS_MAGIC) ||
+	    !S_ISREG(file_inode(file)->i_mode))
+		return ERR_PTR(-EINVAL);
+	if (!(file->f_mode & FMODE_READ) ||
+	    (writable && !(file->f_mode & FMODE_WRITE)))
+		return ERR_PTR(-EACCES);
+	pinned = pinned_alloc(ictx, start, length, writable);
+	if (!IS_ERR(pinned))
+		pinned->file = get_file(file);
 	return pinned;
 }
 
@@ -177,6 +206,8 @@ static void pinned_free(struct kref *kref)
 
 	WARN_ON(pinned->runs.nr_pages);
 	WARN_ON(!RB_EMPTY_ROOT(&pinned->consumers.rb_root));
+	if (pinned->file)
+		fput(pinned->file);
 	pin_owner_put(pinned->owner);
 	kfree(pinned);
 }
@@ -309,6 +340,49 @@ static long pin_locked(const struct pinned *pinned, unsigned long uptr,
 	return pin_user_pages_remote(mm, uptr, nr, flags, pages, NULL, NULL);
 }
 
+/* Is this the page of the file at that page offset? */
+static bool page_is_of_file(struct page *page, const struct file *file,
+			    pgoff_t offset)
+{
+	struct page *head = compound_head(page);
+	pgoff_t first = head->index;
+
+	if (PageHuge(head))		/* counts in huge pages */
+		first <<= compound_order(head);
+	return READ_ONCE(head->mapping) == file->f_mapping &&
+	       first + (page - head) == offset;
+}
+
+static long pin_file(const struct pinned *pinned, unsigned long start,
+		     unsigned long nr, struct page **pages)
+{
+	struct super_block *sb = file_inode(pinned->file)->i_sb;
+	unsigned long from = round_down(start, sb->s_blocksize);
+	unsigned long length = round_up(start + (nr << PAGE_SHIFT),
+					sb->s_blocksize) - from;
+	unsigned long prot = PROT_READ | (pinned->writable ? PROT_WRITE : 0);
+	unsigned long va;
+	long i, rc;
+
+	if (!current->mm)
+		return -EFAULT;
+	va = vm_mmap(pinned->file, 0, length, prot, MAP_SHARED, from);
+	if (IS_ERR_VALUE(va))
+		return va;
+	rc = pin_user_pages_fast(va + (start - from), nr,
+				 (pinned->writable ? FOLL_WRITE : 0) |
+				 FOLL_LONGTERM, pages);
+	vm_munmap(va, length);
+	for (i = 0; i < rc; i++) {
+		if (!page_is_of_file(pages[i], pinned->file,
+				     (start >> PAGE_SHIFT) + i)) {
+			unpin_user_pages(pages, rc);
+			return -EFAULT;
+		}
+	}
+	return rc;
+}
+
 static long pin_once(const struct pinned *pinned, unsigned long uptr,
 		     unsigned long nr, struct page **pages)
 {
@@ -355,12 +429,16 @@ static long pin(const struct pinned *pinned, unsigned long index,
 	struct mm_struct *mm = pinned->owner->mm;
 	long rc;
 
-	if (!mmget_not_zero(mm))
-		return -EFAULT;	/* the process is gone, and its memory */
-	rc = pin_once(pinned, uptr, nr, pages);
-	if (rc == -EFAULT && !fault_in(pinned, uptr))
+	if (pinned->file) {
+		rc = pin_file(pinned, uptr, nr, pages);
+	} else if (mmget_not_zero(mm)) {
 		rc = pin_once(pinned, uptr, nr, pages);
-	mmput(mm);
+		if (rc == -EFAULT && !fault_in(pinned, uptr))
+			rc = pin_once(pinned, uptr, nr, pages);
+		mmput(mm);
+	} else {
+		rc = -EFAULT;	/* the process is gone, and its memory */
+	}
 	if (fatal_signal_pending(current) && rc <= 0)
 		return -EINTR;
 	return rc ?: -EFAULT;

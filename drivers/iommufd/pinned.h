@@ -33,7 +33,8 @@ struct pinned {
 	bool writable;			/* by devices */
 	unsigned long state;		/* PINNED_FILLING */
 	struct pin_owner *owner;	/* whose memory, and who is charged */
-	unsigned long uptr;		/* of page 0; page aligned */
+	struct file *file;		/* a reference; NULL: memory of owner */
+	unsigned long uptr;		/* of page 0, or offset in the file */
 	unsigned long nr_pages;
 
 	struct mutex lock;
@@ -70,6 +71,23 @@ struct pinned_sink {
  */
 struct pinned *pinned_alloc(struct iommufd_ctx *ictx, unsigned long uptr,
 			    unsigned long length, bool writable);
+
+/**
+ * pinned_alloc_file - describe a span of a file; pins nothing
+ * @ictx: context
+ * @file: a memfd, or any file of tmpfs or hugetlbfs; a reference is taken
+ * @start: byte in the file, any alignment
+ * @length: bytes, not 0
+ * @writable: will devices write?
+ *
+ * The file is the source, whoever pins: the pages are the file's at that time.
+ *
+ * Return: as pinned_alloc(), and -EINVAL for another file, -EACCES when it is
+ * not open for what devices will do.
+ */
+struct pinned *pinned_alloc_file(struct iommufd_ctx *ictx, struct file *file,
+				 unsigned long start, unsigned long length,
+				 bool writable);
 
 static inline struct pinned *pinned_get(struct pinned *pinned)
 {
