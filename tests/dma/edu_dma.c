@@ -53,6 +53,7 @@ FIXTURE(dma)
 {
 	int dev;
 	int iommufd;
+	uint32_t devid;
 	uint32_t ioas;
 	uint32_t other;		/* one more, with the stage in it as well */
 	struct edu edu;
@@ -68,7 +69,7 @@ FIXTURE_SETUP(dma)
 	ASSERT_LE(0, self->dev);
 	self->iommufd = iommufd_open();
 	ASSERT_LE(0, self->iommufd);
-	ASSERT_EQ(0, vfio_bind(self->dev, self->iommufd, NULL));
+	ASSERT_EQ(0, vfio_bind(self->dev, self->iommufd, &self->devid));
 	ASSERT_EQ(0, edu_init(&self->edu, self->dev));
 	ASSERT_EQ(0, ioas_alloc(self->iommufd, &self->ioas));
 	ASSERT_EQ(0, ioas_alloc(self->iommufd, &self->other));
@@ -302,6 +303,28 @@ TEST_F(dma, detached_device_reaches_nothing)
 	EXPECT_NE(0, painted(self->stage, LENGTH, 1));
 	EXPECT_EQ(0, device_writes(self, X, 3));
 	EXPECT_EQ(0, painted(p, LENGTH, 3));
+}
+
+/* A table made by hand stays full: only the device's way to it is cut. */
+TEST_F(dma, detached_device_does_not_reach_a_table_that_is_still_there)
+{
+	void *p = pages_alloc(PAGE);
+	uint32_t hwpt;
+
+	ASSERT_EQ(0, ioas_map_fixed(self->iommufd, self->ioas, RW, p, PAGE, X));
+	ASSERT_EQ(0, hwpt_alloc(self->iommufd, self->devid, self->ioas, &hwpt));
+	ASSERT_EQ(0, vfio_attach(self->dev, hwpt, NULL));
+	EXPECT_EQ(0, device_writes(self, X, 1));
+	EXPECT_EQ(0, painted(p, LENGTH, 1));
+
+	ASSERT_EQ(0, load(self, 2));
+	ASSERT_EQ(0, vfio_detach(self->dev));
+	EXPECT_EQ(0, edu_dma(&self->edu, true, X, LENGTH));
+	EXPECT_EQ(0, painted(p, LENGTH, 1));
+
+	ASSERT_EQ(0, vfio_attach(self->dev, hwpt, NULL));
+	EXPECT_EQ(0, edu_dma(&self->edu, true, X, LENGTH));
+	EXPECT_EQ(0, painted(p, LENGTH, 2));
 }
 
 /* Where a page is in memory; root may know. */

@@ -169,6 +169,54 @@ static inline int ioas_allow(int fd, uint32_t ioas,
 	return ioctl_rc(fd, IOMMU_IOAS_ALLOW_IOVAS, &cmd);
 }
 
+/* @value: in for SET, out for GET. */
+static inline int iommufd_option(int fd, uint32_t option, uint16_t op,
+				 uint32_t object, uint64_t *value)
+{
+	struct iommu_option cmd = {
+		.size = sizeof(cmd),
+		.option_id = option,
+		.op = op,
+		.object_id = object,
+		.val64 = *value,
+	};
+	int rc = ioctl_rc(fd, IOMMU_OPTION, &cmd);
+
+	if (!rc && op == IOMMU_OPTION_OP_GET)
+		*value = cmd.val64;
+	return rc;
+}
+
+/* @ioas: in for SET, out for GET. */
+static inline int iommufd_vfio_ioas(int fd, uint16_t op, uint32_t *ioas)
+{
+	struct iommu_vfio_ioas cmd = {
+		.size = sizeof(cmd),
+		.ioas_id = *ioas,
+		.op = op,
+	};
+	int rc = ioctl_rc(fd, IOMMU_VFIO_IOAS, &cmd);
+
+	if (!rc && op == IOMMU_VFIO_IOAS_GET)
+		*ioas = cmd.ioas_id;
+	return rc;
+}
+
+static inline int hwpt_alloc(int fd, uint32_t dev_id, uint32_t pt_id,
+			     uint32_t *id)
+{
+	struct iommu_hwpt_alloc cmd = {
+		.size = sizeof(cmd),
+		.dev_id = dev_id,
+		.pt_id = pt_id,
+	};
+	int rc = ioctl_rc(fd, IOMMU_HWPT_ALLOC, &cmd);
+
+	if (!rc)
+		*id = cmd.out_hwpt_id;
+	return rc;
+}
+
 /* Private anonymous memory, touched, never a huge page; NULL on failure. */
 static inline void *pages_alloc(size_t length)
 {

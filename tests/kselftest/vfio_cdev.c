@@ -209,6 +209,16 @@ TEST_F(opened, bind_with_the_argsz_of_6_6_and_longer_succeeds)
 	}
 }
 
+TEST_F(opened, bind_with_a_dirty_tail_is_e2big)
+{
+	uint32_t arg[10] = { 40, 0, self->iommufd, 0, 0, 0, 0, 0, 0, 1 };
+
+	EXPECT_EQ(-E2BIG, ioctl_rc(self->dev, VFIO_DEVICE_BIND_IOMMUFD, arg));
+	EXPECT_EQ(-EINVAL, vfio_get_info(self->dev));
+	arg[0] = 36;
+	EXPECT_EQ(0, ioctl_rc(self->dev, VFIO_DEVICE_BIND_IOMMUFD, arg));
+}
+
 TEST_F(opened, bind_with_unknown_flag_is_einval)
 {
 	struct vfio_device_bind_iommufd cmd = {
@@ -374,6 +384,25 @@ TEST_F(bound, device_object_cannot_be_destroyed)
 	EXPECT_EQ(0, vfio_detach(self->dev));
 }
 
+TEST_F(bound, device_object_is_no_ioas)
+{
+	uint64_t iova = 0;
+	uint32_t nr = 1;
+
+	ASSERT_EQ(0, ioas_map_fixed(self->iommufd, self->ioas, RW,
+				    pages_alloc(PAGE), PAGE, MiB));
+	EXPECT_EQ(-ENOENT, ioas_map(self->iommufd, self->devid, RW,
+				    pages_alloc(PAGE), PAGE, &iova));
+	EXPECT_EQ(-ENOENT, ioas_unmap_all(self->iommufd, self->devid, NULL));
+	EXPECT_EQ(-ENOENT, ioas_copy(self->iommufd, RW, self->devid, &iova,
+				     self->ioas, MiB, PAGE));
+	EXPECT_EQ(-ENOENT, ioas_copy(self->iommufd, RW, self->ioas, &iova,
+				     self->devid, MiB, PAGE));
+	EXPECT_EQ(-ENOENT, ioas_iova_ranges(self->iommufd, self->devid, NULL,
+					    &nr, NULL));
+	EXPECT_EQ(-ENOENT, ioas_allow(self->iommufd, self->devid, NULL, 0));
+}
+
 TEST_F(bound, close_takes_the_device_object_along)
 {
 	close(self->dev);
@@ -462,6 +491,41 @@ TEST_F(bound, attach_and_detach_with_the_argsz_of_6_6_and_longer_succeed)
 				      arg))
 			TH_LOG("argsz %u", detach_sizes[i]);
 	}
+}
+
+TEST_F(bound, attach_and_detach_with_a_dirty_tail_are_e2big_and_not_done)
+{
+	uint32_t arg[10] = { 40, 0, self->ioas, 0, 0, 0, 0, 0, 0, 1 };
+
+	EXPECT_EQ(-E2BIG, ioctl_rc(self->dev, VFIO_DEVICE_ATTACH_IOMMUFD_PT, arg));
+	EXPECT_EQ(-EINVAL, vfio_detach(self->dev));
+	ASSERT_EQ(0, vfio_attach(self->dev, self->ioas, NULL));
+	EXPECT_EQ(-E2BIG, ioctl_rc(self->dev, VFIO_DEVICE_DETACH_IOMMUFD_PT, arg));
+	EXPECT_EQ(0, vfio_detach(self->dev));
+}
+
+TEST_F(bound, pasid_is_eopnotsupp_and_ignored_without_its_flag)
+{
+	struct vfio_device_attach_iommufd_pt cmd = {
+		.argsz = sizeof(cmd),
+		.flags = VFIO_DEVICE_ATTACH_PASID,
+		.pt_id = self->ioas,
+		.pasid = 1,
+	};
+	struct vfio_device_detach_iommufd_pt detach = {
+		.argsz = sizeof(detach),
+		.flags = VFIO_DEVICE_DETACH_PASID,
+		.pasid = 1,
+	};
+
+	EXPECT_EQ(-EOPNOTSUPP, ioctl_rc(self->dev, VFIO_DEVICE_ATTACH_IOMMUFD_PT,
+					&cmd));
+	cmd.flags = 0;
+	EXPECT_EQ(0, ioctl_rc(self->dev, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &cmd));
+	EXPECT_EQ(-EOPNOTSUPP, ioctl_rc(self->dev, VFIO_DEVICE_DETACH_IOMMUFD_PT,
+					&detach));
+	detach.flags = 0;
+	EXPECT_EQ(0, ioctl_rc(self->dev, VFIO_DEVICE_DETACH_IOMMUFD_PT, &detach));
 }
 
 TEST_F(bound, detach_when_not_attached_is_einval)
@@ -662,8 +726,9 @@ TEST_F(bound, attach_to_a_mapping_above_what_it_can_address_is_eaddrinuse)
 	ASSERT_EQ(0, ioas_iova_ranges(self->iommufd, self->ioas, ranges, &nr,
 				      NULL));
 	end = ranges[nr - 1].last + 1;
-	if (!end) {		/* AMD's tables reach up to the top */
+	if (!end) {		/* AMD's tables reach up to the top */ {
 		EXPECT_EQ(0, access("/sys/class/iommu/ivhd0", F_OK));
+	}
 		return;
 	}
 	EXPECT_EQ(-EINVAL, ioas_map_fixed(self->iommufd, self->ioas, RW, page,
@@ -686,6 +751,136 @@ TEST_F(bound, attach_against_an_allowed_range_is_eaddrinuse)
 	allowed.last = MSI_DOORBELL - 1;
 	ASSERT_EQ(0, ioas_allow(self->iommufd, self->ioas, &allowed, 1));
 	EXPECT_EQ(0, vfio_attach(self->dev, self->ioas, NULL));
+}
+
+/* ---- page tables made by hand ---- */
+
+TEST_F(bound, hwpt_made_by_hand_stays_until_destroyed)
+{
+	uint32_t hwpt = 0, other = 0, out = 0;
+
+	ASSERT_EQ(0, hwpt_alloc(self->iommufd, self->devid, self->ioas, &hwpt));
+	ASSERT_EQ(0, hwpt_alloc(self->iommufd, self->devid, self->ioas, &other));
+	EXPECT_NE(0, hwpt);
+	EXPECT_NE(hwpt, other);
+	EXPECT_EQ(-EBUSY, iommufd_destroy(self->iommufd, self->ioas));
+	ASSERT_EQ(0, vfio_attach(self->dev, hwpt, &out));
+	EXPECT_EQ(hwpt, out);
+	EXPECT_EQ(-EBUSY, iommufd_destroy(self->iommufd, hwpt));
+	/* from one to the other, to an automatic one, and back */
+	ASSERT_EQ(0, vfio_attach(self->dev, other, &out));
+	EXPECT_EQ(other, out);
+	ASSERT_EQ(0, vfio_attach(self->dev, self->ioas, &out));
+	EXPECT_NE(hwpt, out);
+	EXPECT_NE(other, out);
+	ASSERT_EQ(0, vfio_attach(self->dev, hwpt, NULL));
+	EXPECT_EQ(-ENOENT, iommufd_destroy(self->iommufd, out));
+	ASSERT_EQ(0, vfio_detach(self->dev));
+	EXPECT_EQ(0, iommufd_destroy(self->iommufd, hwpt));
+	EXPECT_EQ(-ENOENT, vfio_attach(self->dev, hwpt, NULL));
+	EXPECT_EQ(0, iommufd_destroy(self->iommufd, other));
+	EXPECT_EQ(0, iommufd_destroy(self->iommufd, self->ioas));
+}
+
+TEST_F(bound, hwpt_of_wrong_objects_is_refused)
+{
+	struct iommu_hwpt_alloc cmd = {
+		.size = sizeof(cmd),
+		.dev_id = self->devid,
+		.pt_id = self->ioas,
+	};
+	void *arg = readonly_copy(&cmd, sizeof(cmd));
+	uint32_t hwpt;
+
+	EXPECT_EQ(-ENOENT, hwpt_alloc(self->iommufd, self->devid, UNUSED_ID,
+				      &hwpt));
+	EXPECT_EQ(-ENOENT, hwpt_alloc(self->iommufd, UNUSED_ID, self->ioas,
+				      &hwpt));
+	EXPECT_EQ(-EINVAL, hwpt_alloc(self->iommufd, self->devid, self->devid,
+				      &hwpt));
+	EXPECT_EQ(-ENOENT, hwpt_alloc(self->iommufd, self->other, self->ioas,
+				      &hwpt));
+	EXPECT_EQ(-EFAULT, ioctl_rc(self->iommufd, IOMMU_HWPT_ALLOC, arg));
+	EXPECT_EQ(0, iommufd_destroy(self->iommufd, self->ioas));
+}
+
+TEST_F(bound, hwpt_pins_while_no_device_is_attached)
+{
+	uint32_t hwpt;
+
+	ASSERT_EQ(0, ioas_map_fixed(self->iommufd, self->ioas, RW,
+				    pages_alloc(8 * PAGE), 8 * PAGE, MiB));
+	ASSERT_EQ(0, hwpt_alloc(self->iommufd, self->devid, self->ioas, &hwpt));
+	EXPECT_EQ(self->pins + 8, pinned_now());
+	/* It lives longer than the device is open. */
+	close(self->dev);
+	EXPECT_EQ(self->pins + 8, pinned_now());
+	ASSERT_EQ(0, ioas_map_fixed(self->iommufd, self->ioas, RW,
+				    pages_alloc(PAGE), PAGE, 2 * MiB));
+	EXPECT_EQ(self->pins + 9, pinned_now());
+	self->dev = edu_open();
+	ASSERT_LE(0, self->dev);
+	ASSERT_EQ(0, vfio_bind(self->dev, self->iommufd, NULL));
+	EXPECT_EQ(0, vfio_attach(self->dev, hwpt, NULL));
+	EXPECT_EQ(0, vfio_detach(self->dev));
+	EXPECT_EQ(0, iommufd_destroy(self->iommufd, hwpt));
+	EXPECT_EQ(self->pins, pinned_now());
+}
+
+TEST_F(bound, hwpt_left_behind_is_freed_with_the_context)
+{
+	uint32_t hwpt;
+
+	ASSERT_EQ(0, ioas_map_fixed(self->iommufd, self->ioas, RW,
+				    pages_alloc(8 * PAGE), 8 * PAGE, MiB));
+	ASSERT_EQ(0, hwpt_alloc(self->iommufd, self->devid, self->ioas, &hwpt));
+	ASSERT_EQ(0, vfio_attach(self->dev, hwpt, NULL));
+	/* Tear-down closes both and counts. */
+}
+
+TEST_F(bound, hw_info_fills_as_much_as_there_is_room_for)
+{
+	unsigned char data[64], all[64];
+	struct iommu_hw_info cmd = {
+		.size = sizeof(cmd),
+		.dev_id = self->devid,
+	};
+	bool intel = !access("/sys/class/iommu/dmar0", F_OK);
+	uint32_t want = intel ? sizeof(struct iommu_hw_info_vtd) : 0, i;
+
+	ASSERT_EQ(0, ioctl_rc(self->iommufd, IOMMU_GET_HW_INFO, &cmd));
+	EXPECT_EQ(want, cmd.data_len);
+	EXPECT_EQ(intel ? IOMMU_HW_INFO_TYPE_INTEL_VTD : IOMMU_HW_INFO_TYPE_NONE,
+		  cmd.out_data_type);
+
+	memset(all, 0x55, sizeof(all));
+	cmd.data_uptr = (uintptr_t)all;
+	cmd.data_len = sizeof(all);
+	ASSERT_EQ(0, ioctl_rc(self->iommufd, IOMMU_GET_HW_INFO, &cmd));
+	EXPECT_EQ(want, cmd.data_len);
+	for (i = want; i < sizeof(all); i++) {
+		EXPECT_EQ(0, all[i]);
+	}
+	if (intel) {
+		EXPECT_NE(0, ((struct iommu_hw_info_vtd *)all)->cap_reg);
+		EXPECT_NE(0, ((struct iommu_hw_info_vtd *)all)->ecap_reg);
+	}
+
+	memset(data, 0x55, sizeof(data));
+	cmd.data_uptr = (uintptr_t)data;
+	cmd.data_len = 12;
+	ASSERT_EQ(0, ioctl_rc(self->iommufd, IOMMU_GET_HW_INFO, &cmd));
+	EXPECT_EQ(want, cmd.data_len);
+	EXPECT_EQ(0, memcmp(data, all, 12));
+	EXPECT_EQ(0x55, data[12]);
+
+	cmd.data_uptr = 0;
+	cmd.data_len = 12;
+	EXPECT_EQ(-EFAULT, ioctl_rc(self->iommufd, IOMMU_GET_HW_INFO, &cmd));
+	cmd.dev_id = self->ioas;
+	EXPECT_EQ(-ENOENT, ioctl_rc(self->iommufd, IOMMU_GET_HW_INFO, &cmd));
+	cmd.dev_id = 0;
+	EXPECT_EQ(-ENOENT, ioctl_rc(self->iommufd, IOMMU_GET_HW_INFO, &cmd));
 }
 
 /* ---- attached ---- */

@@ -41,9 +41,10 @@
  *	a flag, a reserved field, or a value in a field has no meaning here:
  *	unknown to this kernel, or beyond the hardware
  * ENOENT
- *	an ID is not in use in this context
+ *	an ID is not in use in this context, or names another kind of object
  * EINVAL
- *	a value is never right, or an ID is that of another kind of object
+ *	a value is never right; or, where objects of several kinds will do, an
+ *	ID names none of those
  * ENOMEM
  *	no kernel memory, or the caller's RLIMIT_MEMLOCK is used up
  * EINTR
@@ -331,6 +332,11 @@ enum iommufd_option_ops {
  * @__reserved: 0
  * @object_id: whose setting, 0 for the context's own
  * @val64: the value; out for OP_GET
+ *
+ * EINVAL: no value for this option, or a device is attached to the IOAS.
+ * EPERM: OPTION_RLIMIT_MODE is set without CAP_SYS_RESOURCE.
+ * EBUSY: it is set while the context has objects.
+ * EADDRINUSE: HUGE_PAGES is cleared while mappings share CPU pages.
  */
 struct iommu_option {
 	__u32 size;

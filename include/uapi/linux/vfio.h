@@ -44,8 +44,9 @@
  *
  * Most begin with @argsz, the bytes that the caller has room for, and @flags.
  * A caller with an @argsz below the first version of a struct gets EINVAL; a
- * longer one than the kernel knows is fine. Where the kernel has more to say
- * than fits, it sets @argsz to the room needed.
+ * longer one than the kernel knows is fine, but in BIND, ATTACH and DETACH the
+ * surplus has to be zero (E2BIG). Where the kernel has more to say than fits,
+ * it sets @argsz to the room needed.
  *
  * Flags that are not known give EINVAL, memory that cannot be read or written
  * EFAULT, ioctls that the device or its driver does not have ENOTTY.
@@ -630,6 +631,7 @@ struct vfio_device_bind_iommufd {
  * An @argsz of 12, without @pasid, is enough.
  *
  * EINVAL: not bound; @pt_id is the ID of something else; @argsz; @flags.
+ * EOPNOTSUPP: no PASIDs here.
  * ENOENT: @pt_id is the ID of nothing.
  * EADDRINUSE: something is mapped or allowed where the device cannot go.
  * EFAULT, ENOMEM: what is mapped cannot be pinned.
@@ -652,6 +654,7 @@ struct vfio_device_attach_iommufd_pt {
  * DMA is blocked when it returns. An @argsz of 8, without @pasid, is enough.
  *
  * EINVAL: not attached, not bound; @argsz; @flags.
+ * EOPNOTSUPP: no PASIDs here.
  */
 struct vfio_device_detach_iommufd_pt {
 	__u32 argsz;
