@@ -551,10 +551,10 @@ static void set_prps(struct nvme *nvme, struct nvme_command *command, uint16_t s
 	command->prp2 = nvme->iova + offset;
 }
 
+/* Returns the status of a command, or a negative errno if nothing can be said. */
 static int io_complete(struct nvme *nvme, uint64_t *busy)
 {
 	struct nvme_completion completion;
-	unsigned int status;
 	int rc;
 
 	rc = wait_completion(nvme, &nvme->io, &completion);
@@ -564,10 +564,7 @@ static int io_complete(struct nvme *nvme, uint64_t *busy)
 		return nvme_fail(nvme, -EPROTO, "completion of command %u, which was not given",
 				 completion.cid);
 	*busy &= ~(1ull << completion.cid);
-	status = nvme_status(&completion);
-	if (status)
-		return nvme_fail(nvme, -EIO, "I/O command: status 0x%x", status);
-	return 0;
+	return nvme_status(&completion);
 }
 
 static int transfer(struct nvme *nvme, uint8_t opcode, uint64_t lba, uint32_t nr, size_t offset)
@@ -575,7 +572,7 @@ static int transfer(struct nvme *nvme, uint8_t opcode, uint64_t lba, uint32_t nr
 	uint32_t per_command = nvme->max_transfer / nvme->block_size;
 	uint64_t iova = nvme_data_iova(nvme) + offset;
 	uint64_t busy = 0;	/* a bit for each slot */
-	int rc = 0, later;
+	int rc = 0, status = 0;
 
 	if (!nr || lba >= nvme->nr_blocks || nr > nvme->nr_blocks - lba)
 		return nvme_fail(nvme, -ERANGE, "%u blocks at %" PRIu64 " are not within the "
@@ -583,7 +580,7 @@ static int transfer(struct nvme *nvme, uint8_t opcode, uint64_t lba, uint32_t nr
 	if (offset % NVME_PAGE || offset > NVME_DATA_SIZE ||
 	    nr > (NVME_DATA_SIZE - offset) / nvme->block_size)
 		return nvme_fail(nvme, -EINVAL, "the data buffer is too small");
-	while (nr && !rc) {
+	while (nr && !status && rc >= 0) {
 		uint32_t now = nr < per_command ? nr : per_command;
 		uint16_t slot = __builtin_ctzll(~busy);
 		struct nvme_command command = {
@@ -601,16 +598,23 @@ static int transfer(struct nvme *nvme, uint8_t opcode, uint64_t lba, uint32_t nr
 		lba += now;
 		nr -= now;
 		iova += (uint64_t)now * nvme->block_size;
-		if (nvme->io.in_flight == nvme->io.depth - 1)
-			rc = io_complete(nvme, &busy);
+		if (nvme->io.in_flight < nvme->io.depth - 1)
+			continue;
+		rc = io_complete(nvme, &busy);
+		if (rc > 0)
+			status = rc;
 	}
-	/* After an error, too: the buffer is the caller's only when all is quiet. */
-	while (busy && rc != -ETIMEDOUT && rc != -EPROTO) {
-		later = io_complete(nvme, &busy);
-		if (later)
-			rc = later;
+	/* After a bad status, too: the buffer is the caller's when all is quiet. */
+	while (busy && rc >= 0) {
+		rc = io_complete(nvme, &busy);
+		if (rc > 0)
+			status = rc;
 	}
-	return rc;
+	if (rc < 0)
+		return rc;
+	if (status)
+		return nvme_fail(nvme, -EIO, "status 0x%x", status);
+	return 0;
 }
 
 int nvme_read(struct nvme *nvme, uint64_t lba, uint32_t nr, size_t offset)
@@ -627,9 +631,13 @@ int nvme_flush(struct nvme *nvme)
 {
 	struct nvme_command command = { .opcode = NVME_FLUSH, .nsid = nvme->nsid };
 	uint64_t busy = 1;
+	int rc;
 
 	submit(nvme, &nvme->io, &command);
-	return io_complete(nvme, &busy);
+	rc = io_complete(nvme, &busy);
+	if (rc > 0)
+		return nvme_fail(nvme, -EIO, "status 0x%x", rc);
+	return rc;
 }
 
 /* ------------------------------------------------------------------ replace */

@@ -38,13 +38,14 @@ static int hint_rights(struct vcdev_error *err, int rc)
 	return rc;
 }
 
+/* @dir is "devices" or "drivers", @name one of them. */
 static int write_attr(const struct vcdev_host *host, struct vcdev_error *err,
 		      const char *text, const char *dir, const char *name, const char *attr)
 {
 	struct vcdev_path path;
 	int rc;
 
-	vcdev_path(host, &path, "/sys/bus/pci/%s%s%s/%s", dir, *name ? "/" : "", name, attr);
+	vcdev_path(host, &path, "/sys/bus/pci/%s/%s/%s", dir, name, attr);
 	rc = vcdev_attr_write(&path, text);
 	if (!rc)
 		return 0;
@@ -276,7 +277,10 @@ static int driver_need(const struct vcdev_host *host, const char *driver,
 /* Have the bus find a driver, and see which. Its answer is not the outcome. */
 static void probe(const struct vcdev_host *host, struct vcdev_pci *pci)
 {
-	write_attr(host, NULL, pci->bdf, "", "", "drivers_probe");
+	struct vcdev_path path;
+
+	vcdev_path(host, &path, "/sys/bus/pci/drivers_probe");
+	vcdev_attr_write(&path, pci->bdf);
 	vcdev_pci_get(host, pci->bdf, pci, NULL);
 }
 
@@ -312,12 +316,39 @@ static void put_back(const struct vcdev_host *host, const struct vcdev_pci *befo
 		write_attr(host, NULL, before->bdf, "drivers", before->driver, "bind");
 }
 
+/* Returns 1, or a negative errno with the old state back. */
+static int change_driver(const struct vcdev_host *host, const struct vcdev_pci *before,
+			 const char *driver, struct vcdev_error *err)
+{
+	struct vcdev_pci now = *before;
+	int rc;
+
+	rc = set_override(host, before->bdf, driver, err);
+	if (rc)
+		return rc;
+	rc = unbind_driver(host, before, err);
+	if (rc)
+		goto err_put_back;
+	now.driver[0] = '\0';
+	probe(host, &now);
+	if (strcmp(now.driver, driver)) {
+		rc = vcdev_fail(err, -ENODEV, "driver %s did not take it", driver);
+		vcdev_hint(err, "'dmesg' tells why; it has been given back to %s",
+			   before->driver[0] ? before->driver : "no driver");
+		goto err_put_back;
+	}
+	return 1;
+
+err_put_back:
+	put_back(host, before);
+	return rc;
+}
+
 int vcdev_driver_bind(const struct vcdev_host *host, const char *bdf,
 		      const char *driver, struct vcdev_error *err)
 {
-	struct vcdev_pci before, now;
+	struct vcdev_pci before;
 	struct former former;
-	bool had_record;
 	int rc;
 
 	if (strlen(driver) >= VCDEV_NAME_LEN || strchr(driver, '/'))
@@ -331,33 +362,13 @@ int vcdev_driver_bind(const struct vcdev_host *host, const char *bdf,
 	if (rc)
 		return rc;
 	/* From one VFIO driver to another: the first record stays the true one. */
-	had_record = vcdev_is_vfio_driver(before.driver) && record_read(host, before.bdf, &former);
-	if (!had_record) {
-		rc = record_write(host, &before, err);
-		if (rc)
-			return rc;
-	}
-	rc = set_override(host, before.bdf, driver, err);
+	if (vcdev_is_vfio_driver(before.driver) && record_read(host, before.bdf, &former))
+		return change_driver(host, &before, driver, err);
+	rc = record_write(host, &before, err);
 	if (rc)
-		goto err_remove_record;
-	rc = unbind_driver(host, &before, err);
-	if (rc)
-		goto err_put_back;
-	now = before;
-	now.driver[0] = '\0';
-	probe(host, &now);
-	if (strcmp(now.driver, driver)) {
-		rc = vcdev_fail(err, -ENODEV, "driver %s did not take it", driver);
-		vcdev_hint(err, "'dmesg' tells why; it has been given back to %s",
-			   before.driver[0] ? before.driver : "no driver");
-		goto err_put_back;
-	}
-	return 1;
-
-err_put_back:
-	put_back(host, &before);
-err_remove_record:
-	if (!had_record)
+		return rc;
+	rc = change_driver(host, &before, driver, err);
+	if (rc < 0)
 		record_remove(host, before.bdf);
 	return rc;
 }
@@ -518,7 +529,7 @@ int vcdev_sriov_set(const struct vcdev_host *host, const char *bdf,
 err_zero:
 	write_numvfs(host, pci.bdf, 0, NULL);
 err_old_number:
-	if (pci.nr_vfs)
-		write_numvfs(host, pci.bdf, pci.nr_vfs, NULL);
+	/* Zero over zero is no change. */
+	write_numvfs(host, pci.bdf, pci.nr_vfs, NULL);
 	return rc;
 }
