@@ -107,7 +107,7 @@ TEST_F(opened, open_file_does_not_keep_the_driver)
 	char bdf[16], path[64];
 	int rc;
 
-	ASSERT_EQ(0, pci_find("0x1234", "0x11e8", bdf));
+	ASSERT_EQ(0, pci_find("0x1234", "0x11e8", 0, bdf));
 	EXPECT_EQ(0, pci_unbind_vfio(bdf));
 	EXPECT_FALSE(pci_driver_is(bdf, "vfio-pci"));
 	EXPECT_EQ(-ENODEV, vfio_bind(self->dev, self->iommufd, NULL));
@@ -1213,6 +1213,41 @@ TEST_F(attached, failing_map_can_be_repeated_and_leaves_the_iova_free)
 	EXPECT_EQ(self->pins + 4, pinned_now());
 }
 
+TEST_F(attached, map_and_copy_that_cannot_report_unpin)
+{
+	struct iommu_ioas_map map = {
+		.size = sizeof(map),
+		.flags = RW | FIXED,
+		.ioas_id = self->ioas,
+		.user_va = (uintptr_t)pages_alloc(8 * PAGE),
+		.length = 8 * PAGE,
+		.iova = MiB,
+	};
+	struct iommu_ioas_copy copy = {
+		.size = sizeof(copy),
+		.flags = RW | FIXED,
+		.dst_ioas_id = self->ioas,
+		.src_ioas_id = self->other,
+		.length = 8 * PAGE,
+		.dst_iova = MiB,
+	};
+	void *arg = readonly_copy(&map, sizeof(map));
+	uint64_t unmapped = 1;
+
+	EXPECT_EQ(-EFAULT, ioctl_rc(self->iommufd, IOMMU_IOAS_MAP, arg));
+	EXPECT_EQ(self->pins, pinned_now());
+	ASSERT_EQ(0, ioas_map_fixed(self->iommufd, self->other, RW,
+				    pages_alloc(8 * PAGE), 8 * PAGE, 0));
+	arg = readonly_copy(&copy, sizeof(copy));
+	EXPECT_EQ(-EFAULT, ioctl_rc(self->iommufd, IOMMU_IOAS_COPY, arg));
+	EXPECT_EQ(self->pins, pinned_now());
+	EXPECT_EQ(0, ioas_unmap_all(self->iommufd, self->ioas, &unmapped));
+	EXPECT_EQ(0, unmapped);
+	/* the page table has forgotten them too */
+	EXPECT_EQ(0, ioctl_rc(self->iommufd, IOMMU_IOAS_MAP, &map));
+	EXPECT_EQ(self->pins + 8, pinned_now());
+}
+
 /* As a user without privilege, in a process of its own; exits with the step. */
 static int memlock_steps(int dev, int iommufd, uint32_t ioas, uint32_t other)
 {
@@ -1270,6 +1305,52 @@ TEST_F(attached, memlock_limit_is_enomem_for_a_plain_user)
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_TRUE(WIFEXITED(status));
 	EXPECT_EQ(0, WEXITSTATUS(status)) TH_LOG("number of the step");
+}
+
+/* As one more process of nobody: pin up to the limit. What is pinned stays. */
+static int pin_as_nobody(int iommufd, uint32_t ioas)
+{
+	struct rlimit limit = { 64 * PAGE, 64 * PAGE };
+	uint64_t iova = 0;
+	int status = -1;
+	pid_t pid = fork();
+
+	if (!pid) {
+		if (setrlimit(RLIMIT_MEMLOCK, &limit) || setgid(NOBODY) ||
+		    setuid(NOBODY))
+			_exit(1);
+		_exit(-ioas_map(iommufd, ioas, RW, pages_alloc(64 * PAGE),
+				64 * PAGE, &iova));
+	}
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return -ECHILD;
+	return -WEXITSTATUS(status);
+}
+
+TEST(memlock_limit_is_of_the_user_or_of_the_process_as_chosen)
+{
+	uint64_t mode;
+	uint32_t ioas;
+	int dev, iommufd;
+
+	for (mode = 0; mode < 2; mode++) {
+		dev = edu_open();
+		ASSERT_LE(0, dev);
+		iommufd = iommufd_open();
+		ASSERT_LE(0, iommufd);
+		ASSERT_EQ(0, iommufd_option(iommufd, IOMMU_OPTION_RLIMIT_MODE,
+					    IOMMU_OPTION_OP_SET, 0, &mode));
+		ASSERT_EQ(0, vfio_bind(dev, iommufd, NULL));
+		ASSERT_EQ(0, ioas_alloc(iommufd, &ioas));
+		ASSERT_EQ(0, vfio_attach(dev, ioas, NULL));
+		EXPECT_EQ(0, pin_as_nobody(iommufd, ioas));
+		EXPECT_EQ(mode ? 0 : -ENOMEM, pin_as_nobody(iommufd, ioas));
+		/* and all is given back */
+		ASSERT_EQ(0, ioas_unmap_all(iommufd, ioas, NULL));
+		EXPECT_EQ(0, pin_as_nobody(iommufd, ioas));
+		close(dev);
+		close(iommufd);
+	}
 }
 
 TEST_F(attached, memlock_limit_does_not_bind_the_privileged)
@@ -1882,7 +1963,7 @@ TEST(driver_unbind_waits_for_the_file_and_then_succeeds)
 	int dev = edu_open(), iommufd = iommufd_open(), status = -1;
 	pid_t pid, got;
 
-	ASSERT_EQ(0, pci_find("0x1234", "0x11e8", bdf));
+	ASSERT_EQ(0, pci_find("0x1234", "0x11e8", 0, bdf));
 	ASSERT_LE(0, dev);
 	ASSERT_EQ(0, vfio_bind(dev, iommufd, NULL));
 	pid = fork();

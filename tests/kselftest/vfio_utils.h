@@ -43,9 +43,9 @@ static inline int sysfs_write(const char *path, const char *text)
 	return rc;
 }
 
-/* The first PCI function with these IDs, as "0000:02:00.0". */
+/* A PCI function with these IDs, as "0000:02:00.0"; pass over @skip of them. */
 static inline int pci_find(const char *vendor, const char *device,
-			   char bdf[static 16])
+			   unsigned int skip, char bdf[static 16])
 {
 	char path[PATH_MAX], line[32];
 	struct dirent *entry;
@@ -63,7 +63,7 @@ static inline int pci_find(const char *vendor, const char *device,
 		snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/device",
 			 entry->d_name);
 		sysfs_read(path, line, sizeof(line));
-		if (strcmp(line, device))
+		if (strcmp(line, device) || skip--)
 			continue;
 		snprintf(bdf, 16, "%.15s", entry->d_name);
 		rc = 0;
@@ -140,19 +140,19 @@ static inline int vfio_cdev_path(const char *bdf, char path[static 64])
 }
 
 /*
- * VFIO_EDU names the file to use; without it the first edu device is looked
- * for, and given to vfio-pci if need be.
+ * The device file of an edu device, given to vfio-pci if need be. VFIO_EDU names
+ * another file for the first one.
  */
-static inline int edu_path(char path[static 64])
+static inline int edu_path(unsigned int nr, char path[static 64])
 {
 	char bdf[16];
 	int rc;
 
-	if (getenv("VFIO_EDU")) {
+	if (!nr && getenv("VFIO_EDU")) {
 		snprintf(path, 64, "%s", getenv("VFIO_EDU"));
 		return 0;
 	}
-	rc = pci_find("0x1234", "0x11e8", bdf);
+	rc = pci_find("0x1234", "0x11e8", nr, bdf);
 	if (!rc)
 		rc = pci_bind_vfio(bdf);
 	if (!rc)
@@ -160,15 +160,20 @@ static inline int edu_path(char path[static 64])
 	return rc;
 }
 
-static inline int edu_open(void)
+static inline int edu_open_nth(unsigned int nr)
 {
 	char path[64];
-	int fd, rc = edu_path(path);
+	int fd, rc = edu_path(nr, path);
 
 	if (rc)
 		return rc;
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
+}
+
+static inline int edu_open(void)
+{
+	return edu_open_nth(0);
 }
 
 static inline int vfio_bind(int dev, int iommufd, uint32_t *devid)
