@@ -39,9 +39,31 @@ static void refill_reserves(void)
 		free_pages(page, REFILL_ORDER);
 }
 
+/*
+ * Does a kernel driver do DMA with the device? No, when it is just being bound
+ * or unbound: to wait for that could be to wait for ourselves.
+ */
+static int kernel_does_dma(struct device *dev, void *unused)
+{
+	int yes = 0;
+
+	if (!dev_is_pci(dev) || !device_trylock(dev))
+		return 0;
+	if (dev->driver)
+		yes = !to_pci_driver(dev->driver)->driver_managed_dma;
+	device_unlock(dev);
+	return yes;
+}
+
 int core_group_claim(struct iommu_group *group, void *owner)
 {
-	return iommu_group_claim_dma_owner(group, owner);
+	int rc = iommu_group_claim_dma_owner(group, owner);
+
+	/* The core does not tell a driver from another owner. */
+	if (rc == -EPERM &&
+	    iommu_group_for_each_dev(group, NULL, kernel_does_dma))
+		rc = -EBUSY;
+	return rc;
 }
 
 void core_group_release(struct iommu_group *group)
