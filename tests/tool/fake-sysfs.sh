@@ -104,3 +104,11 @@ fake_holder() {
 	echo "$2" > "$root/proc/$1/comm"
 	ln -s "$4" "$root/proc/$1/fd/$3"
 }
+
+# fake_mount MAJOR:MINOR BDF DIR: a disk of a function that is mounted
+fake_mount() {
+	mkdir -p "$root/sys/dev/block" "$root/proc/self" "$root/sys/bus/pci/devices/$2/block/disk"
+	ln -sfn "$root/sys/bus/pci/devices/$2/block/disk" "$root/sys/dev/block/$1"
+	printf '%s\n' "22 1 0:20 / /proc rw - proc proc rw" \
+		"36 1 $1 / $3 rw,relatime shared:1 - ext4 /dev/disk rw" > "$root/proc/self/mountinfo"
+}

@@ -220,6 +220,7 @@ int vcdev_driver_may_bind(const struct vcdev_host *host,
 			  const char (*with)[VCDEV_BDF_LEN], size_t nr_with,
 			  struct vcdev_error *err)
 {
+	char where[256];
 	int rc;
 
 	if (pci->is_bridge) {
@@ -239,6 +240,11 @@ int vcdev_driver_may_bind(const struct vcdev_host *host,
 		vcdev_fail(err, -EBUSY, "is a PF with %u VFs, which would vanish with its driver %s",
 			   pci->nr_vfs, pci->driver);
 		vcdev_hint(err, "bind a VF instead, or first: vfio-cdev sriov %s 0", pci->bdf);
+		return -EBUSY;
+	}
+	if (!vcdev_is_vfio_driver(pci->driver) && vcdev_find_mount(host, pci->bdf, where)) {
+		vcdev_fail(err, -EBUSY, "a file system on its disk is mounted at %s", where);
+		vcdev_hint(err, "umount %s", where);
 		return -EBUSY;
 	}
 	return group_is_free(host, pci, with, nr_with, err);

@@ -47,6 +47,9 @@ bool vcdev_is_vfio_driver(const char *driver);
 bool vcdev_name_holders(const struct vcdev_host *host,
 			const struct vcdev_pci *pci, char *buf, size_t size);
 
+/* mounts.c: where a file system from a disk of the function is mounted, if one is */
+bool vcdev_find_mount(const struct vcdev_host *host, const char *bdf, char where[256]);
+
 /* modprobe.c: 0, or a negative errno with modprobe's words in @err */
 int vcdev_modprobe(const struct vcdev_host *host, const char *module,
 		   struct vcdev_error *err);

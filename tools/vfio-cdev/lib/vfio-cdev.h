@@ -250,8 +250,9 @@ void vcdev_driver_unlock(int lock);
  * Changes nothing.
  *
  * Return: 0, or -ENODEV without an IOMMU group, -EINVAL for a bridge, -EBUSY if
- * other members of the group are in use by kernel drivers (named in @err), or
- * if it is a PF with VFs, which would vanish with its driver.
+ * other members of the group are in use by kernel drivers (named in @err), if
+ * it is a PF with VFs, which would vanish with its driver, or if a file system
+ * on its disk is mounted. (Swap and device mapper are not looked at.)
  */
 int vcdev_driver_may_bind(const struct vcdev_host *host,
 			  const struct vcdev_pci *pci,
