@@ -1899,17 +1899,18 @@ struct churner {
 static void *map_and_unmap(void *arg)
 {
 	struct churner *c = arg;
-	uint64_t iova = c->lane * 16 * MiB, unmapped;
+	const uint64_t step = c->lane % 2 ? 2 * MiB : 2048 * MiB;
+	uint64_t iova = (c->lane + 1) * 16384 * MiB, unmapped;
 	int i;
 
 	while (!c->stop && !c->rc) {
-		/* Several 2 MiB of page table each */
+		/* Near each other, or so far apart that all is flushed */
 		for (i = 0; i < 4 && !c->rc; i++)
 			c->rc = ioas_map_fixed(c->iommufd, c->ioas, RW,
 					       c->memory, 4 * PAGE,
-					       iova + i * 2 * MiB);
+					       iova + i * step);
 		if (!c->rc)
-			c->rc = ioas_unmap(c->iommufd, c->ioas, iova, 16 * MiB,
+			c->rc = ioas_unmap(c->iommufd, c->ioas, iova, 4 * step,
 					   &unmapped);
 		if (!c->rc && unmapped != 16 * PAGE)
 			c->rc = -EIO;
@@ -1920,10 +1921,11 @@ static void *map_and_unmap(void *arg)
 /* A device comes to a page table and leaves it while others change it. */
 TEST_F_TIMEOUT(bound, mappings_come_and_go_while_a_device_does, 120)
 {
-	struct churner churners[2];
+	enum { NR = 4 };
+	struct churner churners[NR];
 	int i, round;
 
-	for (round = 0; round < 20; round++) {
+	for (round = 0; round < 10; round++) {
 		close(self->dev);
 		self->dev = edu_open();
 		ASSERT_LE(0, self->dev);
@@ -1931,7 +1933,7 @@ TEST_F_TIMEOUT(bound, mappings_come_and_go_while_a_device_does, 120)
 		ASSERT_EQ(0, vfio_attach(self->dev, self->other, NULL));
 
 		memset(churners, 0, sizeof(churners));
-		for (i = 0; i < 2; i++) {
+		for (i = 0; i < NR; i++) {
 			churners[i].iommufd = self->iommufd;
 			churners[i].ioas = self->ioas;
 			churners[i].lane = i;
@@ -1940,15 +1942,14 @@ TEST_F_TIMEOUT(bound, mappings_come_and_go_while_a_device_does, 120)
 						    map_and_unmap, &churners[i]));
 		}
 		usleep(2000);
-		/* replace, detach, attach */
-		EXPECT_EQ(0, vfio_attach(self->dev, self->ioas, NULL));
-		usleep(2000);
-		EXPECT_EQ(0, vfio_detach(self->dev));
-		usleep(2000);
-		EXPECT_EQ(0, vfio_attach(self->dev, self->ioas, NULL));
-		usleep(2000);
-		EXPECT_EQ(0, vfio_attach(self->dev, self->other, NULL));
-		for (i = 0; i < 2; i++) {
+		/* The first move into a table differs from later ones. */
+		for (i = 0; i < 20; i++) {
+			EXPECT_EQ(0, vfio_attach(self->dev, self->ioas, NULL));
+			EXPECT_EQ(0, vfio_detach(self->dev));
+			EXPECT_EQ(0, vfio_attach(self->dev, self->ioas, NULL));
+			EXPECT_EQ(0, vfio_attach(self->dev, self->other, NULL));
+		}
+		for (i = 0; i < NR; i++) {
 			churners[i].stop = true;
 			pthread_join(churners[i].thread, NULL);
 			EXPECT_EQ(0, churners[i].rc);
