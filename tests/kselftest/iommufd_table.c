@@ -119,7 +119,7 @@ TEST_F(table, flags_and_reserved_are_eopnotsupp_before_ids)
 			arg = alloc_arg(&self->s);
 			arg.cmd.flags = 1U << bit;
 			if (ids)
-				arg.cmd.pt_id = arg.cmd.dev_id = UNUSED_ID;
+				arg.cmd.pt_id = UNUSED_ID;
 			EXPECT_EQ(-EOPNOTSUPP, ioctl_rc(self->s.iommufd,
 							IOMMU_HWPT_ALLOC, &arg))
 				TH_LOG("flag %d", bit);

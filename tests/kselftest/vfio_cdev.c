@@ -726,9 +726,8 @@ TEST_F(bound, attach_to_a_mapping_above_what_it_can_address_is_eaddrinuse)
 	ASSERT_EQ(0, ioas_iova_ranges(self->iommufd, self->ioas, ranges, &nr,
 				      NULL));
 	end = ranges[nr - 1].last + 1;
-	if (!end) {		/* AMD's tables reach up to the top */ {
+	if (!end) {		/* AMD's tables reach up to the top */
 		EXPECT_EQ(0, access("/sys/class/iommu/ivhd0", F_OK));
-	}
 		return;
 	}
 	EXPECT_EQ(-EINVAL, ioas_map_fixed(self->iommufd, self->ioas, RW, page,

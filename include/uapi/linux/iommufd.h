@@ -225,16 +225,21 @@ struct iommu_ioas_map {
 #define IOMMU_IOAS_MAP _IO(IOMMUFD_TYPE, IOMMUFD_CMD_IOAS_MAP)
 
 /**
- * struct iommu_ioas_map_file - for IOMMU_IOAS_MAP_FILE: give a memfd an IOVA
+ * struct iommu_ioas_map_file - for IOMMU_IOAS_MAP_FILE: give a file an IOVA
  * @size: bytes passed
  * @flags: of &enum iommufd_ioas_map_flags
  * @ioas_id: the IOAS
- * @fd: a memfd
+ * @fd: a memfd, or another file of tmpfs or hugetlbfs
  * @start: first byte in the file
  * @length: in bytes
  * @iova: where to, with FIXED_IOVA. Out: where it is
  *
- * As IOMMU_IOAS_MAP, but of a file instead of an address space.
+ * As IOMMU_IOAS_MAP, but of a file instead of an address space; what is pinned
+ * are the pages that the file has then.
+ *
+ * EBADF: @fd is not open.
+ * EINVAL: a file of another kind; and as IOMMU_IOAS_MAP.
+ * EACCES: not open for reading, or for writing and WRITEABLE is asked for.
  */
 struct iommu_ioas_map_file {
 	__u32 size;
