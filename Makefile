@@ -66,6 +66,7 @@ mirror: kdir
 	@find $(build)/drivers $(build)/include -xtype l -delete
 
 modules: mirror
+	@drivers/vfio/crc/check-interface $(KDIR)
 	@flock $(build)/.lock $(MAKE) -C $(KDIR) M=$(build)/drivers TOP=$(build) W=1 $(if $(C),C=$(C)) \
 		$(if $(filter 1,$(TEST)),CONFIG_IOMMUFD_TEST=1) modules
 	@for ko in iommufd vfio; do \

@@ -59,7 +59,7 @@ static int cdev_copy_arg(void *arg, size_t size, size_t minsz,
 }
 
 /*
- * Ask the driver by name, as a group's GET_DEVICE_FD does: this is where
+ * Ask the driver by name, under dev_set->lock, as a group's GET_DEVICE_FD does: this is where
  * vfio-pci insists on, or refuses, the token of an SR-IOV PF.
  */
 static int cdev_match(struct vfio_device *vdev, const uuid_t *token)
@@ -104,13 +104,12 @@ static int cdev_bind(struct vfio_handle *handle,
 		goto err_ctx;
 	}
 
-	rc = cdev_match(vdev, token);
-	if (rc)
-		goto err_registration;
-
 	handle->vdev = vdev;
 	mutex_lock(&vdev->dev_set->lock);
-	rc = vfio_handle_open(handle);
+	/* Not asked for a device in use: vfio-pci would take over its token. */
+	rc = handle->node->in_use ? -EBUSY : cdev_match(vdev, token);
+	if (!rc)
+		rc = vfio_handle_open(handle);
 	mutex_unlock(&vdev->dev_set->lock);
 	if (rc)
 		goto err_vdev;
@@ -125,12 +124,9 @@ static int cdev_bind(struct vfio_handle *handle,
 	return 0;
 
 err_open:
-	mutex_lock(&vdev->dev_set->lock);
 	vfio_handle_close(handle);
-	mutex_unlock(&vdev->dev_set->lock);
 err_vdev:
 	handle->vdev = NULL;
-err_registration:
 	vfio_node_put_registration(handle->node);
 err_ctx:
 	vfio_iommufd_put_ctx(handle);
@@ -334,11 +330,7 @@ static int vfio_cdev_release(struct inode *inode, struct file *file)
 	struct vfio_handle *handle = file->private_data;
 
 	if (vfio_handle_is_bound(handle)) {
-		struct mutex *lock = &handle->vdev->dev_set->lock;
-
-		mutex_lock(lock);
 		vfio_handle_close(handle);
-		mutex_unlock(lock);
 		vfio_node_put_registration(handle->node);
 		vfio_iommufd_put_ctx(handle);
 	}

@@ -11,7 +11,12 @@
  *	open_device()			close_device()
  *
  * close_device() is what stops the device's DMA, so it comes before anything
- * is done to the translation. The caller holds the registration and the
+ * is done to the translation. A detach may wait for a map in the same address
+ * space, and that for memory which a program provides, so it is done without
+ * dev_set->lock: other devices of the set, maybe other people's, do not wait
+ * along. node->in_use keeps the next user out until all is given back.
+ *
+ * The caller holds the registration and the
  * iommufd context around all of it: dropping the last reference on a context
  * tears the context down, which must not happen under dev_set->lock.
  *
@@ -62,8 +67,10 @@ void vfio_handle_free(struct vfio_handle *handle)
  * vfio_handle_open - open the device for a handle
  * @handle: handle with vdev and ictx set, registered; dev_set->lock is held
  *
- * Return: 0; -EBUSY when the device has a user; -ENODEV when its driver is
- * being unloaded; or what iommufd or the driver answered.
+ * The caller has seen that the device is not in use, under the same lock.
+ *
+ * Return: 0; -ENODEV when its driver is being unloaded; or what iommufd or the
+ * driver answered.
  */
 int vfio_handle_open(struct vfio_handle *handle)
 {
@@ -72,7 +79,7 @@ int vfio_handle_open(struct vfio_handle *handle)
 
 	lockdep_assert_held(&vdev->dev_set->lock);
 
-	if (vdev->open_count)
+	if (WARN_ON(handle->node->in_use))
 		return -EBUSY;
 
 	if (!try_module_get(vdev->dev->driver->owner))
@@ -88,6 +95,7 @@ int vfio_handle_open(struct vfio_handle *handle)
 		if (rc)
 			goto err_open_count;
 	}
+	handle->node->in_use = true;
 	return 0;
 
 err_open_count:
@@ -100,17 +108,17 @@ err_module:
 
 /**
  * vfio_handle_close - end of vfio_handle_open()
- * @handle: open handle, attached or not; dev_set->lock is held
+ * @handle: open handle, attached or not; no lock is held
  */
 void vfio_handle_close(struct vfio_handle *handle)
 {
 	struct vfio_device *vdev = handle->vdev;
 
-	lockdep_assert_held(&vdev->dev_set->lock);
-
+	mutex_lock(&vdev->dev_set->lock);
 	if (vdev->ops->close_device)
 		vdev->ops->close_device(vdev);
 	vdev->open_count = 0;
+	mutex_unlock(&vdev->dev_set->lock);
 
 	mutex_lock(&handle->lock);
 	if (handle->attached)
@@ -119,6 +127,10 @@ void vfio_handle_close(struct vfio_handle *handle)
 
 	vfio_iommufd_unbind(handle);
 	module_put(vdev->dev->driver->owner);
+
+	mutex_lock(&vdev->dev_set->lock);
+	handle->node->in_use = false;
+	mutex_unlock(&vdev->dev_set->lock);
 }
 
 /**

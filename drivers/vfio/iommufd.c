@@ -69,12 +69,10 @@ int vfio_iommufd_bind(struct vfio_handle *handle)
 
 /**
  * vfio_iommufd_unbind - end of vfio_iommufd_bind()
- * @handle: bound, not attached; dev_set->lock is held
+ * @handle: bound, not attached
  */
 void vfio_iommufd_unbind(struct vfio_handle *handle)
 {
-	lockdep_assert_held(&handle->vdev->dev_set->lock);
-
 	iommufd_device_unbind(handle->idev);
 	handle->idev = NULL;
 }

@@ -32,6 +32,7 @@
  * @last_bit: of the whole bitmap
  * @first_bit: of the window
  * @skip: bits of the first page in front of @first_bit
+ * @carry_end: bits below this, of the windows to come, are dirty
  * @nr_bits: in the window; what is beyond is not pinned
  * @nr_pages: that are pinned
  * @pages: room for WINDOW_PAGES
@@ -45,6 +46,7 @@ struct iova_bitmap {
 
 	u64 first_bit;
 	u64 skip;
+	u64 carry_end;
 	u64 nr_bits;
 	unsigned int nr_pages;
 	struct page **pages;
@@ -126,6 +128,26 @@ void iova_bitmap_free(struct iova_bitmap *bitmap)
 	kfree(bitmap);
 }
 
+/* Set bits, numbered in the whole bitmap, as far as the window has them. */
+static void window_mark(struct iova_bitmap *bitmap, u64 bit, u64 last_bit)
+{
+	u64 end;
+
+	last_bit = min(last_bit, bitmap->first_bit + bitmap->nr_bits - 1);
+	bit += bitmap->skip - bitmap->first_bit;
+	end = last_bit + bitmap->skip - bitmap->first_bit + 1;
+	while (bit < end) {
+		unsigned int offset = bit % BITS_IN_PAGE;
+		unsigned int nr = min(end - bit, BITS_IN_PAGE - offset);
+		unsigned long *words;
+
+		words = kmap_local_page(bitmap->pages[bit / BITS_IN_PAGE]);
+		bitmap_set(words, offset, nr);
+		kunmap_local(words);
+		bit += nr;
+	}
+}
+
 /* Call @fn for what is pinned. */
 static int window_visit(struct iova_bitmap *bitmap, void *opaque,
 			iova_bitmap_fn_t fn)
@@ -159,6 +181,8 @@ int iova_bitmap_for_each(struct iova_bitmap *bitmap, void *opaque,
 		rc = window_pin(bitmap);
 		if (rc)
 			return rc;
+		if (bitmap->carry_end > first_bit)
+			window_mark(bitmap, first_bit, bitmap->carry_end - 1);
 		rc = window_visit(bitmap, opaque, fn);
 		window_unpin(bitmap);
 		if (rc)
@@ -176,38 +200,29 @@ int iova_bitmap_for_each(struct iova_bitmap *bitmap, void *opaque,
 /**
  * iova_bitmap_set - mark IOVAs as dirty
  * @bitmap: bitmap, inside iova_bitmap_for_each()
- * @iova: first IOVA; not before that of the window
+ * @iova: first IOVA
  * @length: in bytes
  *
- * What is beyond the end of the window is left out.
+ * A device whose pages are larger than the bitmap's may report more than the
+ * window that it was asked for. What is before the window has been told of; what
+ * goes on behind it is noted for the windows to come, since the device will not
+ * report it again.
  */
 void iova_bitmap_set(struct iova_bitmap *bitmap, unsigned long iova,
 		     size_t length)
 {
-	u64 bit, last_bit, end;
+	u64 first, last = iova + (length - 1), last_bit;
+	u64 end = bitmap->first_bit + bitmap->nr_bits;
 
-	if (!length || !bitmap->nr_pages)
+	first = bitmap->base + (bitmap->first_bit << bitmap->shift);
+	if (!length || !bitmap->nr_pages || last < first)
+		return;
+	first = max_t(u64, first, iova);
+	if ((first - bitmap->base) >> bitmap->shift >= end)
 		return;
 
-	/* Relative to the whole bitmap first, to the first page then. */
-	bit = (iova - bitmap->base) >> bitmap->shift;
-	last_bit = (iova - bitmap->base + (length - 1)) >> bitmap->shift;
-	if (bit < bitmap->first_bit ||
-	    bit - bitmap->first_bit >= bitmap->nr_bits)
-		return;
-	last_bit = min(last_bit, bitmap->first_bit + bitmap->nr_bits - 1);
-
-	bit += bitmap->skip - bitmap->first_bit;
-	end = last_bit + bitmap->skip - bitmap->first_bit + 1;
-	while (bit < end) {
-		unsigned int offset = bit % BITS_IN_PAGE;
-		unsigned int nr = min(end - bit, BITS_IN_PAGE - offset);
-		unsigned long *words;
-
-		words = kmap_local_page(bitmap->pages[bit / BITS_IN_PAGE]);
-		bitmap_set(words, offset, nr);
-		kunmap_local(words);
-		bit += nr;
-	}
+	last_bit = min((last - bitmap->base) >> bitmap->shift, bitmap->last_bit);
+	bitmap->carry_end = max(bitmap->carry_end, last_bit + 1);
+	window_mark(bitmap, (first - bitmap->base) >> bitmap->shift, last_bit);
 }
 EXPORT_SYMBOL_GPL(iova_bitmap_set);

@@ -130,6 +130,9 @@ void vfio_node_put_registration(struct vfio_node *node)
 
 static void vfio_node_publish(struct vfio_node *node)
 {
+	/* The device may have been registered before, and given up. */
+	reinit_completion(&node->idle);
+	WRITE_ONCE(node->leaving, false);
 	refcount_set(&node->users, 1);
 	/* The entry is reserved, so this cannot fail. */
 	xa_store(&vfio_nodes, node->index, node, GFP_KERNEL);

@@ -62,6 +62,8 @@ struct vfio_iommu_driver_ops;
  * @index: the X; also the minor number
  * @emulated: the driver reaches user memory through the core, not by DMA.
  *	Set before the node is published, constant afterwards
+ * @in_use: somebody has the device, or is not yet done with giving it back;
+ *	protected by dev_set->lock
  * @leaving: the driver wants the device back: nobody new may have it
  * @users: registration count: one for the driver until it unregisters, one
  *	for each bound handle. Zero before and after
@@ -72,6 +74,7 @@ struct vfio_node {
 	struct kref ref;
 	u32 index;
 	bool emulated;
+	bool in_use;
 	bool leaving;
 	refcount_t users;
 	struct completion idle;

@@ -7,6 +7,7 @@
  * Needs -device pcie-pci-bridge,id=b -device edu,bus=b -device edu,bus=b.
  */
 #include "../dma/edu.h"
+#include "slow_memory.h"
 #include "kselftest_harness.h"
 
 #define X	0x200000UL
@@ -211,6 +212,43 @@ TEST_F(pair, either_may_be_closed_first_in_every_state)
 		ASSERT_LE(0, self->dev[1]);
 	}
 	EXPECT_EQ(0, iommufd_destroy(self->iommufd, self->ioas));
+}
+
+static void *close_device(void *arg)
+{
+	close(*(int *)arg);
+	return NULL;
+}
+
+/* Both are in one set of devices that are reset together. */
+TEST_F(pair, close_that_waits_for_a_map_does_not_hold_up_the_neighbour)
+{
+	struct slow_memory slow;
+	struct mapper m = {
+		.iommufd = self->iommufd, .ioas = self->ioas, .memory = &slow,
+	};
+	pthread_t closer;
+
+	ASSERT_EQ(0, vfio_bind(self->dev[0], self->iommufd, NULL));
+	ASSERT_EQ(0, vfio_attach(self->dev[0], self->ioas, NULL));
+	ASSERT_EQ(0, slow_memory_make(&slow, 4 * PAGE));
+	ASSERT_EQ(0, pthread_create(&m.thread, NULL, map_slowly, &m));
+	ASSERT_EQ(0, slow_memory_wait(&slow));
+	ASSERT_EQ(0, pthread_create(&closer, NULL, close_device, &self->dev[0]));
+	usleep(500000);
+	EXPECT_EQ(EBUSY, pthread_tryjoin_np(closer, NULL));
+
+	EXPECT_EQ(0, vfio_bind(self->dev[1], self->iommufd, NULL));
+	close(self->dev[1]);
+
+	ASSERT_EQ(0, slow_memory_let_in(&slow));
+	pthread_join(m.thread, NULL);
+	pthread_join(closer, NULL);
+	EXPECT_EQ(0, m.rc);
+	EXPECT_EQ(self->pins, pinned_now());
+	self->dev[0] = edu_open_nth(0);
+	self->dev[1] = edu_open_nth(1);
+	close(slow.uffd);
 }
 
 TEST_HARNESS_MAIN

@@ -8,7 +8,6 @@
  * is counted here are pinned pages, for the whole system, which has to be
  * quiet meanwhile.
  */
-#include <linux/userfaultfd.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -17,6 +16,7 @@
 #include <sys/wait.h>
 
 #include "vfio_utils.h"
+#include "slow_memory.h"
 #include "kselftest_harness.h"
 
 #define UNUSED_ID	0x7ffffff0U
@@ -1572,70 +1572,6 @@ TEST(killed_process_gives_everything_back)
 }
 
 /* ---- somebody is inside an ioctl ---- */
-
-/*
- * Memory whose first touch waits: whoever pins it sleeps inside the kernel
- * until the test lets it in.
- */
-struct slow_memory {
-	void *p;
-	size_t length;
-	int uffd;
-};
-
-static int slow_memory_make(struct slow_memory *m, size_t length)
-{
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
-
-	m->length = length;
-	m->p = mmap(NULL, length, PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	m->uffd = syscall(SYS_userfaultfd, O_CLOEXEC);
-	if (m->p == MAP_FAILED || m->uffd < 0 || ioctl(m->uffd, UFFDIO_API, &api))
-		return -errno;
-	reg.range.start = (uintptr_t)m->p;
-	reg.range.len = length;
-	return ioctl_rc(m->uffd, UFFDIO_REGISTER, &reg);
-}
-
-/* Sleep until somebody has touched it. */
-static int slow_memory_wait(struct slow_memory *m)
-{
-	struct pollfd fd = { .fd = m->uffd, .events = POLLIN };
-	struct uffd_msg msg;
-
-	if (poll(&fd, 1, 5000) != 1)
-		return -ETIMEDOUT;
-	return read(m->uffd, &msg, sizeof(msg)) == sizeof(msg) ? 0 : -errno;
-}
-
-/* Let everybody in. */
-static int slow_memory_let_in(struct slow_memory *m)
-{
-	struct uffdio_zeropage zero = {
-		.range = { (uintptr_t)m->p, m->length },
-	};
-
-	return ioctl_rc(m->uffd, UFFDIO_ZEROPAGE, &zero);
-}
-
-struct mapper {
-	pthread_t thread;
-	int iommufd;
-	uint32_t ioas;
-	struct slow_memory *memory;
-	int rc;
-};
-
-static void *map_slowly(void *arg)
-{
-	struct mapper *m = arg;
-
-	m->rc = ioas_map_fixed(m->iommufd, m->ioas, RW, m->memory->p,
-			       m->memory->length, MiB);
-	return NULL;
-}
 
 TEST_F(attached, while_a_map_waits_for_memory_others_get_sensible_answers)
 {
