@@ -19,6 +19,7 @@
 #include <linux/string.h>
 
 #include "iommu_core.h"
+#include "mock.h"
 
 /* How often to try again where giving up is worse than waiting. */
 #define MOVE_TRIES	4
@@ -300,6 +301,8 @@ void core_hw_info(struct device *dev, struct core_hw_info *info)
 	u64 cap, ecap;
 
 	memset(info, 0, sizeof(*info));
+	if (mock_hw_info(dev, info))
+		return;
 	if (!unit || read_unit_attribute(unit, "intel-iommu", "cap", &cap) ||
 	    read_unit_attribute(unit, "intel-iommu", "ecap", &ecap))
 		return;

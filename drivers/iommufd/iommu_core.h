@@ -108,6 +108,7 @@ struct core_hw_info {
 	u32 length;
 	union {
 		struct iommu_hw_info_vtd vtd;
+		u32 words[2];	/* of a fake device */
 	} data;
 };
 

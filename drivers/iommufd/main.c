@@ -42,6 +42,7 @@
 #include "hwpt.h"
 #include "ioas.h"
 #include "ioctl.h"
+#include "mock.h"
 #include "object.h"
 #include "option.h"
 #include "pinned.h"
@@ -67,6 +68,7 @@ union ioctl_buffer {
 	struct iommu_ioas_map_file map_file;
 	struct iommu_ioas_copy copy;
 	struct iommu_ioas_unmap unmap;
+	MOCK_IOCTL_BUFFER
 };
 
 struct ioctl_op {
@@ -109,6 +111,7 @@ static const struct ioctl_op ioctl_ops[] = {
 		 struct iommu_hwpt_alloc, __reserved),
 	IOCTL_OP(IOMMU_GET_HW_INFO, hw_info_ioctl,
 		 struct iommu_hw_info, __reserved),
+	MOCK_IOCTL_OP
 };
 
 static long iommufd_ioctl(struct file *file, unsigned int cmd,
@@ -248,11 +251,16 @@ static int __init iommufd_init(void)
 	rc = ioas_init();
 	if (rc)
 		return rc;
-	rc = misc_register(&iommufd_misc);
+	rc = mock_init();
 	if (rc)
 		goto err_ioas;
+	rc = misc_register(&iommufd_misc);
+	if (rc)
+		goto err_mock;
 	return 0;
 
+err_mock:
+	mock_exit();
 err_ioas:
 	ioas_uninit();
 	return rc;
@@ -261,6 +269,7 @@ err_ioas:
 static void __exit iommufd_exit(void)
 {
 	misc_deregister(&iommufd_misc);
+	mock_exit();
 	ioas_uninit();
 }
 

@@ -938,11 +938,9 @@ out_unuse:
 }
 
 /*
- * Pins of a small page are in its reference count, this many apiece (the kernel
- * keeps the number to itself); those of a compound page are counted elsewhere.
+ * A pin of a small page is a great many references; those of a compound page are
+ * counted elsewhere, and not by page.
  */
-#define REFS_PER_PIN	GUP_PIN_COUNTING_BIAS
-
 static int op_check_refs(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_test_cmd *cmd = ucmd->cmd;
@@ -960,7 +958,8 @@ static int op_check_refs(struct iommufd_ucmd *ucmd)
 		if (nr != 1)
 			return nr < 0 ? nr : -EFAULT;
 		ok = PageCompound(page) ||
-		     page_ref_count(page) / REFS_PER_PIN == cmd->check_refs.refs;
+		     page_ref_count(page) / GUP_PIN_COUNTING_BIAS ==
+		     cmd->check_refs.refs;
 		put_page(page);
 		if (!ok)
 			return -EIO;

@@ -14,6 +14,7 @@
 #include "device.h"
 #include "hwpt.h"
 #include "ioas.h"
+#include "mock.h"
 #include "object.h"
 
 /* An object as its destroyer finds it: its own count, and its maker's. */
@@ -26,6 +27,7 @@ static void (*const destroy_ops[IOMMUFD_OBJECT_NR_TYPES])
 	[IOMMUFD_OBJECT_HWPT] = hwpt_destroy,
 	[IOMMUFD_OBJECT_DEVICE] = iommufd_device_destroy,
 	[IOMMUFD_OBJECT_ACCESS] = access_destroy,
+	[IOMMUFD_OBJECT_SELFTEST] = mock_stdev_destroy,
 };
 
 void *iommufd_object_alloc(struct iommufd_ctx *ictx, size_t size,
@@ -123,6 +125,7 @@ static void free_object(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 {
 	u32 id = obj->id;
 
+	mock_object_ends(obj);
 	destroy_ops[obj->type](obj);
 	kfree(obj);
 	xa_erase(&ictx->objects, id);

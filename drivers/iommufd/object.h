@@ -35,6 +35,7 @@ enum iommufd_object_type {
 	IOMMUFD_OBJECT_HWPT,
 	IOMMUFD_OBJECT_DEVICE,
 	IOMMUFD_OBJECT_ACCESS,
+	IOMMUFD_OBJECT_SELFTEST,	/* test builds: a fake device */
 	IOMMUFD_OBJECT_NR_TYPES,
 };
 

@@ -24,6 +24,7 @@
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
 
+#include "mock.h"
 #include "object.h"
 #include "pinned.h"
 
@@ -240,8 +241,8 @@ struct pin_batch {
 
 static void batch_init_small(struct pin_batch *batch)
 {
-	batch->max = BATCH_SMALL;
-	batch->max_sg = BATCH_SMALL;
+	batch->max = mock_batch_max(BATCH_SMALL);
+	batch->max_sg = mock_batch_max(BATCH_SMALL);
 	batch->pages = batch->small_pages;
 	batch->runs = batch->small_runs;
 	batch->sg = batch->small_sg;
@@ -253,8 +254,8 @@ static void batch_init(struct pin_batch *batch, unsigned long nr_pages)
 
 	if (nr_pages <= BATCH_SMALL)
 		goto small;
-	batch->max = BATCH_PAGES;
-	batch->max_sg = BATCH_SG;
+	batch->max = mock_batch_max(BATCH_PAGES);
+	batch->max_sg = mock_batch_max(BATCH_SG);
 	batch->pages = kmalloc(PAGE_SIZE, gfp);
 	batch->runs = kmalloc(PAGE_SIZE, gfp);
 	batch->sg = kmalloc(PAGE_SIZE, gfp);
@@ -365,6 +366,10 @@ static long pin_file(const struct pinned *pinned, unsigned long start,
 	long i, rc;
 
 	if (!current->mm)
+		return -EFAULT;
+	/* 6.1: a writable mapping of a hugetlb file makes the file longer. */
+	if ((start >> PAGE_SHIFT) + nr >
+	    DIV_ROUND_UP_ULL(i_size_read(file_inode(pinned->file)), PAGE_SIZE))
 		return -EFAULT;
 	va = vm_mmap(pinned->file, 0, length, prot, MAP_SHARED, from);
 	if (IS_ERR_VALUE(va))
