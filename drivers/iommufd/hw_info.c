@@ -2,6 +2,7 @@
 /* IOMMU_GET_HW_INFO: what the IOMMU that serves a device says of itself. */
 #include <linux/err.h>
 #include <linux/minmax.h>
+#include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 #include <uapi/linux/iommufd.h>
 
@@ -11,6 +12,22 @@
 #include "iommu_core.h"
 #include "object.h"
 
+/* The caller's buffer may be of any size. */
+static int clear_rest(void __user *ubuffer, u32 length)
+{
+	u32 part;
+
+	for (; length; length -= part, ubuffer += part) {
+		part = min_t(u32, length, PAGE_SIZE);
+		if (clear_user(ubuffer, part))
+			return -EFAULT;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+	return 0;
+}
+
 int hw_info_ioctl(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_hw_info *cmd = ucmd->cmd;
@@ -18,6 +35,7 @@ int hw_info_ioctl(struct iommufd_ucmd *ucmd)
 	struct core_hw_info info = {};
 	struct iommufd_object *obj;
 	u32 length;
+	int rc;
 
 	if (cmd->flags || cmd->__reserved)
 		return -EOPNOTSUPP;
@@ -28,13 +46,12 @@ int hw_info_ioctl(struct iommufd_ucmd *ucmd)
 	core_hw_info(container_of(obj, struct iommufd_device, obj)->dev, &info);
 	iommufd_object_leave(ucmd->ictx, obj);
 
-	/* Registers are few: who asks for more than a page is mistaken. */
-	if (cmd->data_len > PAGE_SIZE)
-		return -EINVAL;
 	length = min(cmd->data_len, info.length);
-	if (copy_to_user(ubuffer, &info.data, length) ||
-	    clear_user(ubuffer + length, cmd->data_len - length))
+	if (copy_to_user(ubuffer, &info.data, length))
 		return -EFAULT;
+	rc = clear_rest(ubuffer + length, cmd->data_len - length);
+	if (rc)
+		return rc;
 	cmd->data_len = info.length;
 	cmd->out_data_type = info.type;
 	return iommufd_ucmd_respond(ucmd);

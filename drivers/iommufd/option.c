@@ -46,6 +46,8 @@ static int option_huge_pages(struct iommufd_ctx *ictx, struct iommu_option *cmd)
 	struct ioas *ioas;
 	int rc;
 
+	if (cmd->op == IOMMU_OPTION_OP_SET && cmd->val64 > 1)
+		return -EINVAL;
 	obj = iommufd_object_use(ictx, cmd->object_id, IOMMUFD_OBJECT_IOAS);
 	if (IS_ERR(obj))
 		return PTR_ERR(obj);
@@ -53,8 +55,6 @@ static int option_huge_pages(struct iommufd_ctx *ictx, struct iommu_option *cmd)
 	if (cmd->op == IOMMU_OPTION_OP_GET) {
 		cmd->val64 = !READ_ONCE(ioas->small_pages);
 		rc = 0;
-	} else if (cmd->val64 > 1) {
-		rc = -EINVAL;
 	} else {
 		rc = ioas_set_small_pages(ioas, !cmd->val64);
 	}
