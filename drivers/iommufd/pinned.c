@@ -372,8 +372,8 @@ static long pin_file(const struct pinned *pinned, unsigned long start,
 	    DIV_ROUND_UP_ULL(i_size_read(file_inode(pinned->file)), PAGE_SIZE))
 		return -EFAULT;
 	va = vm_mmap(pinned->file, 0, length, prot, MAP_SHARED, from);
-	if (IS_ERR_VALUE(va))
-		return va;
+	if (IS_ERR_VALUE(va))	/* EAGAIN: over the limit, of mlockall() */
+		return va == -EAGAIN ? -ENOMEM : va;
 	rc = pin_user_pages_fast(va + (start - from), nr,
 				 (pinned->writable ? FOLL_WRITE : 0) |
 				 FOLL_LONGTERM, pages);
