@@ -37,7 +37,8 @@ install_packages() {
 	export DEBIAN_FRONTEND=noninteractive
 	apt-get -q update | tail -n 2 &&
 	apt-get -q -y --no-install-recommends install "${missing[@]}" |
-		grep -E --line-buffered '^(Need to get|Fetched|Setting up)'
+		awk '/^(Need to get|Fetched)/ { print; fflush() }
+			/^Setting up/ && ++n % 20 == 0 { print n " packages set up"; fflush() }'
 	for p in "${missing[@]}"; do
 		dpkg-query -W -f '${db:Status-Abbrev}' "$p" 2>/dev/null | grep -q '^ii' || {
 			echo "apt could not install $p" >&2
