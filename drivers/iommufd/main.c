@@ -56,6 +56,7 @@ static int iommufd_destroy(struct iommufd_ucmd *ucmd)
 
 /* Room for the largest structure of the table. */
 union ioctl_buffer {
+	MOCK_IOCTL_BUFFER
 	struct iommu_destroy destroy;
 	struct iommu_hwpt_alloc hwpt_alloc;
 	struct iommu_hw_info hw_info;
@@ -68,7 +69,6 @@ union ioctl_buffer {
 	struct iommu_ioas_map_file map_file;
 	struct iommu_ioas_copy copy;
 	struct iommu_ioas_unmap unmap;
-	MOCK_IOCTL_BUFFER
 };
 
 struct ioctl_op {
