@@ -5,7 +5,8 @@
  * script "host" makes TAP of it.
  *
  *   lib_test ROOT	ROOT is a made-up system with /dev/iommu a plain file and the
- *			function 0000:01:00.0 with cdev vfio3, a plain file as well
+ *			function 0000:01:00.0 with cdev vfio3, a plain file as well,
+ *			which a process has open; a disk of 0000:02:00.0 is mounted
  */
 #include <errno.h>
 #include <stdio.h>
@@ -105,6 +106,18 @@ static void test_errors(const struct vcdev_host *host)
 	vcdev_ctx_close(ctx);
 }
 
+static void test_drivers(const struct vcdev_host *host)
+{
+	struct vcdev_error err;
+
+	check("from one VFIO driver to another while it is open is EBUSY",
+	      vcdev_driver_bind(host, "01:00.0", "other_vfio_pci", &err) == -EBUSY &&
+	      strstr(err.text, "is in use by process"));
+	check("a driver for what is mounted is EBUSY",
+	      vcdev_driver_bind(host, "02:00.0", "vfio-pci", &err) == -EBUSY &&
+	      strstr(err.text, "is mounted at /srv/data"));
+}
+
 static void test_long_root(void)
 {
 	static char root[8192];
@@ -129,6 +142,7 @@ int main(int argc, char **argv)
 	close(fds);
 	test_addresses();
 	test_errors(&host);
+	test_drivers(&host);
 	test_long_root();
 	/* Every file that was opened has been closed: the next number is the same. */
 	check("no file descriptor leaks", dup(0) == fds);

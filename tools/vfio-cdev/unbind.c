@@ -7,16 +7,19 @@
 #include "tool.h"
 #include "options.h"
 
+/* The last one is that which failed: as a rule it has its driver, and is silent. */
 static void undo(const struct vcdev_pci *pcis, int nr)
 {
 	struct vcdev_error err;
+	int rc;
 
 	while (nr-- > 0) {
 		if (!pcis[nr].driver[0])
 			continue;
-		if (vcdev_driver_bind(tool_host, pcis[nr].bdf, pcis[nr].driver, &err) < 0)
+		rc = vcdev_driver_bind(tool_host, pcis[nr].bdf, pcis[nr].driver, &err);
+		if (rc < 0)
 			report(pcis[nr].bdf, "undo unbind", &err);
-		else
+		else if (rc)
 			fprintf(stderr, "vfio-cdev: %s: undo unbind: given back to %s\n",
 				pcis[nr].bdf, pcis[nr].driver);
 	}
@@ -36,7 +39,7 @@ static int unbind_all(const struct vcdev_pci *pcis, int nr)
 	for (i = 0; i < nr; i++)
 		if (vcdev_driver_restore(tool_host, pcis[i].bdf, drivers[i], &err)) {
 			report(pcis[i].bdf, "unbind", &err);
-			undo(pcis, i);
+			undo(pcis, i + 1);
 			free(drivers);
 			return EXIT_FAILED;
 		}
@@ -83,6 +86,7 @@ const struct command command_unbind = {
 	.summary = "give functions back to their former drivers, all or none",
 	.details =
 		"The former driver is the one that 'vfio-cdev bind' remembered; without a\n"
-		"record the kernel chooses. A function that is in use is left alone.\n",
+		"record the kernel chooses. A function that is in use is left alone, and one\n"
+		"of whose group another is in use if a kernel driver should have it.\n",
 	.run = run_unbind,
 };

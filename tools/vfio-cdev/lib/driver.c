@@ -9,7 +9,8 @@
  * Each step that worked is undone when a later one fails.
  *
  * The record /run/vfio-cdev/BDF is two lines, the former driver and the former
- * override, either one possibly empty.
+ * override, either one possibly empty. It lives until the function is in that
+ * state again: where the way back fails, it is what the next try needs.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -215,12 +216,23 @@ static int group_is_free(const struct vcdev_host *host, const struct vcdev_pci *
 	return -EBUSY;
 }
 
+static int is_unmounted(const struct vcdev_host *host, const struct vcdev_pci *pci,
+			struct vcdev_error *err)
+{
+	char where[256];
+
+	if (!vcdev_find_mount(host, pci->bdf, where))
+		return 0;
+	vcdev_fail(err, -EBUSY, "a file system on its disk is mounted at %s", where);
+	vcdev_hint(err, "umount %s", where);
+	return -EBUSY;
+}
+
 int vcdev_driver_may_bind(const struct vcdev_host *host,
 			  const struct vcdev_pci *pci,
 			  const char (*with)[VCDEV_BDF_LEN], size_t nr_with,
 			  struct vcdev_error *err)
 {
-	char where[256];
 	int rc;
 
 	if (pci->is_bridge) {
@@ -242,10 +254,10 @@ int vcdev_driver_may_bind(const struct vcdev_host *host,
 		vcdev_hint(err, "bind a VF instead, or first: vfio-cdev sriov %s 0", pci->bdf);
 		return -EBUSY;
 	}
-	if (!vcdev_is_vfio_driver(pci->driver) && vcdev_find_mount(host, pci->bdf, where)) {
-		vcdev_fail(err, -EBUSY, "a file system on its disk is mounted at %s", where);
-		vcdev_hint(err, "umount %s", where);
-		return -EBUSY;
+	if (!vcdev_is_vfio_driver(pci->driver)) {
+		rc = is_unmounted(host, pci, err);
+		if (rc)
+			return rc;
 	}
 	return group_is_free(host, pci, with, nr_with, err);
 }
@@ -308,26 +320,38 @@ static int unbind_driver(const struct vcdev_host *host, const struct vcdev_pci *
 	return write_attr(host, err, pci->bdf, "drivers", pci->driver, "unbind");
 }
 
-/* Back to an earlier state as well as it goes; failures leave no driver. */
-static void put_back(const struct vcdev_host *host, const struct vcdev_pci *before)
+/*
+ * Back to an earlier state as well as it goes; failures leave no driver. @now is
+ * what came of it; true if it is the driver of before.
+ */
+static bool put_back(const struct vcdev_host *host, const struct vcdev_pci *before,
+		     struct vcdev_pci *now)
 {
-	struct vcdev_pci now;
-
-	if (vcdev_pci_get(host, before->bdf, &now, NULL))
-		return;
-	if (now.driver[0] && strcmp(now.driver, before->driver))
-		unbind_driver(host, &now, NULL);
+	memset(now, 0, sizeof(*now));
+	if (vcdev_pci_get(host, before->bdf, now, NULL))
+		return false;
+	if (now->driver[0] && strcmp(now->driver, before->driver))
+		unbind_driver(host, now, NULL);
 	set_override(host, before->bdf, before->override, NULL);
-	if (before->driver[0] && strcmp(now.driver, before->driver))
+	if (before->driver[0] && strcmp(now->driver, before->driver))
 		write_attr(host, NULL, before->bdf, "drivers", before->driver, "bind");
+	memset(now, 0, sizeof(*now));
+	return !vcdev_pci_get(host, before->bdf, now, NULL) &&
+		!strcmp(now->driver, before->driver);
 }
 
-/* Returns 1, or a negative errno with the old state back. */
+/*
+ * Returns 1, or a negative errno. Then @is_back tells whether the old driver has
+ * it as before.
+ */
 static int change_driver(const struct vcdev_host *host, const struct vcdev_pci *before,
-			 const char *driver, struct vcdev_error *err)
+			 const char *driver, bool *is_back, struct vcdev_error *err)
 {
+	const char *former = before->driver[0] ? before->driver : "no driver";
 	struct vcdev_pci now = *before;
 	int rc;
+
+	*is_back = true;
 
 	rc = set_override(host, before->bdf, driver, err);
 	if (rc)
@@ -337,45 +361,17 @@ static int change_driver(const struct vcdev_host *host, const struct vcdev_pci *
 		goto err_put_back;
 	now.driver[0] = '\0';
 	probe(host, &now);
-	if (strcmp(now.driver, driver)) {
-		rc = vcdev_fail(err, -ENODEV, "driver %s did not take it", driver);
-		vcdev_hint(err, "'dmesg' tells why; it has been given back to %s",
-			   before->driver[0] ? before->driver : "no driver");
-		goto err_put_back;
-	}
-	return 1;
+	if (!strcmp(now.driver, driver))
+		return 1;
+	rc = vcdev_fail(err, -ENODEV, "driver %s did not take it", driver);
+	vcdev_hint(err, "'dmesg' tells why; it has been given back to %s", former);
 
 err_put_back:
-	put_back(host, before);
-	return rc;
-}
-
-int vcdev_driver_bind(const struct vcdev_host *host, const char *bdf,
-		      const char *driver, struct vcdev_error *err)
-{
-	struct vcdev_pci before;
-	struct former former;
-	int rc;
-
-	if (strlen(driver) >= VCDEV_NAME_LEN || strchr(driver, '/'))
-		return vcdev_fail(err, -EINVAL, "'%s' is no name of a driver", driver);
-	rc = vcdev_pci_get(host, bdf, &before, err);
-	if (rc)
-		return rc;
-	if (!strcmp(before.driver, driver))
-		return 0;
-	rc = driver_need(host, driver, err);
-	if (rc)
-		return rc;
-	/* From one VFIO driver to another: the first record stays the true one. */
-	if (vcdev_is_vfio_driver(before.driver) && record_read(host, before.bdf, &former))
-		return change_driver(host, &before, driver, err);
-	rc = record_write(host, &before, err);
-	if (rc)
-		return rc;
-	rc = change_driver(host, &before, driver, err);
-	if (rc < 0)
-		record_remove(host, before.bdf);
+	*is_back = put_back(host, before, &now);
+	if (!*is_back)
+		vcdev_hint(err, "'dmesg' tells why; %s has not taken it back, it has %s: "
+			   "vfio-cdev unbind %s tries again", former,
+			   now.driver[0] ? now.driver : "no driver now", before->bdf);
 	return rc;
 }
 
@@ -389,6 +385,61 @@ static int is_unused(const struct vcdev_host *host, const struct vcdev_pci *pci,
 	vcdev_fail(err, -EBUSY, "%s is in use by %s", pci->bdf, holders);
 	vcdev_hint(err, "end that process first");
 	return -EBUSY;
+}
+
+/* A kernel driver gets a function only while userspace has none of its group. */
+static int siblings_are_unused(const struct vcdev_host *host, const struct vcdev_pci *pci,
+			       struct vcdev_error *err)
+{
+	char holders[256], sibling[VCDEV_BDF_LEN];
+
+	if (!vcdev_name_sibling_holders(host, pci, 0, sibling, holders, sizeof(holders)))
+		return 0;
+	vcdev_fail(err, -EBUSY, "%s of the same IOMMU group is in use by %s, and no kernel "
+		   "driver could have %s meanwhile", sibling, holders, pci->bdf);
+	vcdev_hint(err, "end that process first");
+	return -EBUSY;
+}
+
+int vcdev_driver_bind(const struct vcdev_host *host, const char *bdf,
+		      const char *driver, struct vcdev_error *err)
+{
+	struct vcdev_pci before;
+	struct former former;
+	bool is_back;
+	int rc;
+
+	if (strlen(driver) >= VCDEV_NAME_LEN || strchr(driver, '/'))
+		return vcdev_fail(err, -EINVAL, "'%s' is no name of a driver", driver);
+	rc = vcdev_pci_get(host, bdf, &before, err);
+	if (rc)
+		return rc;
+	if (!strcmp(before.driver, driver))
+		return 0;
+	/* The kernel would wait for the user of the one, and not for that of the other. */
+	if (vcdev_is_vfio_driver(before.driver))
+		rc = is_unused(host, &before, err);
+	else
+		rc = is_unmounted(host, &before, err);
+	if (rc)
+		return rc;
+	rc = driver_need(host, driver, err);
+	if (rc)
+		return rc;
+	/*
+	 * From one VFIO driver to another, or from none that an earlier failure
+	 * left: the first record stays the true one.
+	 */
+	if ((!before.driver[0] || vcdev_is_vfio_driver(before.driver)) &&
+	    record_read(host, before.bdf, &former))
+		return change_driver(host, &before, driver, &is_back, err);
+	rc = record_write(host, &before, err);
+	if (rc)
+		return rc;
+	rc = change_driver(host, &before, driver, &is_back, err);
+	if (rc < 0 && is_back)
+		record_remove(host, before.bdf);
+	return rc;
 }
 
 int vcdev_driver_restore(const struct vcdev_host *host, const char *bdf,
@@ -410,6 +461,8 @@ int vcdev_driver_restore(const struct vcdev_host *host, const char *bdf,
 		return -EINVAL;
 	}
 	rc = is_unused(host, &before, err);
+	if (!rc && !(had_record && shares_group(former.driver)))
+		rc = siblings_are_unused(host, &before, err);
 	if (rc)
 		return rc;
 	rc = set_override(host, before.bdf, former.override, err);
@@ -431,15 +484,17 @@ int vcdev_driver_restore(const struct vcdev_host *host, const char *bdf,
 	} else if (!had_record) {
 		probe(host, &now);
 	}
-	record_remove(host, before.bdf);
-	memcpy(driver, now.driver, VCDEV_NAME_LEN);
 	if (had_record && strcmp(now.driver, former.driver)) {
+		put_back(host, &before, &now);
+		memcpy(driver, now.driver, VCDEV_NAME_LEN);
 		vcdev_fail(err, -ENODEV, "its former driver %s did not take it back; it has %s",
 			   former.driver, now.driver[0] ? now.driver : "no driver now");
-		vcdev_hint(err, "'dmesg' tells why; then: echo %s > "
-			   "/sys/bus/pci/drivers_probe", before.bdf);
+		vcdev_hint(err, "'dmesg' tells why; to let the kernel choose a driver: "
+			   "rm " RUN_DIR "/%s, and once more", before.bdf);
 		return -ENODEV;
 	}
+	record_remove(host, before.bdf);
+	memcpy(driver, now.driver, VCDEV_NAME_LEN);
 	return 0;
 }
 

@@ -46,6 +46,13 @@ bool vcdev_is_vfio_driver(const char *driver);
 /* "PID 12 (qemu)" and the like into @buf; false if nobody is to be seen. */
 bool vcdev_name_holders(const struct vcdev_host *host,
 			const struct vcdev_pci *pci, char *buf, size_t size);
+/*
+ * The same of another member of its group, named in @sibling; the process
+ * @except does not count.
+ */
+bool vcdev_name_sibling_holders(const struct vcdev_host *host,
+				const struct vcdev_pci *pci, pid_t except,
+				char sibling[VCDEV_BDF_LEN], char *buf, size_t size);
 
 /* mounts.c: where a file system from a disk of the function is mounted, if one is */
 bool vcdev_find_mount(const struct vcdev_host *host, const char *bdf, char where[256]);

@@ -402,8 +402,9 @@ ssize_t vcdev_pci_holders(const struct vcdev_host *host,
 	return holders.nr;
 }
 
-bool vcdev_name_holders(const struct vcdev_host *host,
-			const struct vcdev_pci *pci, char *buf, size_t size)
+/* @except: a process that does not count, or 0 */
+static bool name_holders(const struct vcdev_host *host, const struct vcdev_pci *pci,
+			 pid_t except, char *buf, size_t size)
 {
 	struct vcdev_holder *list;
 	size_t used = 0;
@@ -415,14 +416,44 @@ bool vcdev_name_holders(const struct vcdev_host *host,
 	if (nr <= 0)
 		return false;
 	for (i = 0; i < nr && used < size; i++) {
-		if (list[i].pid == last)
+		if (list[i].pid == last || list[i].pid == except)
 			continue;
 		last = list[i].pid;
 		used += snprintf(buf + used, size - used, "%sprocess %d (%s)",
 				 used ? ", " : "", (int)list[i].pid, list[i].comm);
 	}
 	free(list);
-	return true;
+	return used;
+}
+
+bool vcdev_name_holders(const struct vcdev_host *host,
+			const struct vcdev_pci *pci, char *buf, size_t size)
+{
+	return name_holders(host, pci, 0, buf, size);
+}
+
+bool vcdev_name_sibling_holders(const struct vcdev_host *host,
+				const struct vcdev_pci *pci, pid_t except,
+				char sibling[VCDEV_BDF_LEN], char *buf, size_t size)
+{
+	struct vcdev_pci *members;
+	bool has = false;
+	ssize_t nr, i;
+
+	if (pci->group < 0)
+		return false;
+	nr = vcdev_pci_group(host, pci->group, &members, NULL);
+	if (nr < 0)
+		return false;
+	for (i = 0; i < nr && !has; i++) {
+		if (!strcmp(members[i].bdf, pci->bdf) || !members[i].cdev[0])
+			continue;
+		has = name_holders(host, &members[i], except, buf, size);
+		if (has)
+			memcpy(sibling, members[i].bdf, VCDEV_BDF_LEN);
+	}
+	free(members);
+	return has;
 }
 
 /* -------------------------------------------------------------- diagnosis */

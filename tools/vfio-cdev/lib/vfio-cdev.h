@@ -266,11 +266,14 @@ int vcdev_driver_may_bind(const struct vcdev_host *host,
  * @driver: usually "vfio-pci"; loaded by modprobe if it is missing
  * @err: reason of a failure, or NULL
  *
- * On failure the former driver has been put back. Nothing is done if the
- * function has that driver already.
+ * On failure the former driver has been put back; if it did not take the
+ * function, @err says so, and the record stays for vcdev_driver_restore(). Nothing
+ * is done if the function has that driver already.
  *
  * Return: 1 if the driver was changed, 0 if it was there already, or a negative
- * errno: -ENOENT if there is no such driver, -EACCES or -EPERM without rights,
+ * errno: -EBUSY if it has another VFIO driver and is open (the kernel would wait
+ * for the holder, who is named in @err), or if a file system on its disk is
+ * mounted; -ENOENT if there is no such driver, -EACCES or -EPERM without rights,
  * -ENODEV if there is no such function or the driver does not take it.
  */
 int vcdev_driver_bind(const struct vcdev_host *host, const char *bdf,
@@ -288,8 +291,9 @@ int vcdev_driver_bind(const struct vcdev_host *host, const char *bdf,
  *
  * Return: 0, or a negative errno: -EINVAL if no VFIO driver has the function,
  * -EBUSY if it is open (the holder is named in @err: the kernel would wait for
- * it), -EACCES or -EPERM without rights, -ENODEV if the former driver does not
- * take it back (then it is left without a driver).
+ * it), or if another member of its group is, so that no kernel driver could have
+ * it; -EACCES or -EPERM without rights, -ENODEV if the former driver does not take
+ * it back (then the VFIO driver has it again, and the record stays).
  */
 int vcdev_driver_restore(const struct vcdev_host *host, const char *bdf,
 			 char driver[VCDEV_NAME_LEN], struct vcdev_error *err);
