@@ -21,7 +21,7 @@ int main(int argc, char **argv)
 	if (vcdev_dev_open(NULL, argv[1], &dev, &err) || vcdev_ctx_open(NULL, &ctx, &err) ||
 	    vcdev_dev_bind(dev, ctx, &err) || vcdev_ioas_alloc(ctx, &ioas, &err) ||
 	    vcdev_dev_attach(dev, ioas, NULL, &err)) {
-		fprintf(stderr, "hold: %s\n", err.text);
+		fprintf(stderr, "hold: %s\n  next: %s\n", err.text, err.hint);
 		return 1;
 	}
 	puts("ready");

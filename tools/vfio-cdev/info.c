@@ -87,8 +87,10 @@ static int gather_regions(struct info *info, struct vcdev_dev *dev, struct vcdev
 		rc = vcdev_region_get(dev, i, &region->region, err);
 		if (rc)
 			return rc;
-		if (!region->region.size)
+		if (!region->region.size) {
+			vcdev_region_free(&region->region);
 			continue;
+		}
 		region->index = i;
 		info->nr_regions++;
 	}

@@ -48,6 +48,9 @@ int vcdev_dev_open(const struct vcdev_host *host, const char *name,
 		else if (rc == -EBUSY &&
 			 vcdev_name_holders(host, &new_dev->pci, holders, sizeof(holders)))
 			vcdev_hint(err, "it is in use by %s", holders);
+		else if (rc == -ENOENT)
+			vcdev_hint(err, "the kernel has the device, but its node is missing "
+				   "here: is this a container, or udev not done?");
 		goto err_free_dev;
 	}
 	*dev = new_dev;
@@ -77,39 +80,67 @@ const struct vcdev_pci *vcdev_dev_pci(const struct vcdev_dev *dev)
 	return &dev->pci;
 }
 
-/* EBUSY has several causes that the kernel does not tell apart: look for them. */
-static int fail_bind(struct vcdev_dev *dev, int rc, struct vcdev_error *err)
+/* Is it open in another file than ours? Then @err names by whom. */
+static bool is_open_elsewhere(const struct vcdev_dev *dev, int rc, struct vcdev_error *err)
 {
-	static const char no_with[1][VCDEV_BDF_LEN];
-	char holders[256];
+	char holders[256], sibling[VCDEV_BDF_LEN];
 	struct vcdev_holder *list;
-	ssize_t nr, i;
 	bool others = false;
+	ssize_t nr, i;
 
-	if (rc != -EBUSY && rc != -EPERM) {
-		vcdev_fail(err, rc, "cannot bind %s to the iommufd context: %s", dev->pci.cdev,
-			   strerror(-rc));
-		return rc;
-	}
-	if (vcdev_driver_may_bind(&dev->host, &dev->pci, no_with, 0, err) == -EBUSY) {
-		if (err)
-			err->code = rc;
-		return rc;
-	}
 	nr = vcdev_pci_holders(&dev->host, &dev->pci, &list, NULL);
 	for (i = 0; i < nr; i++)
 		others |= list[i].pid != getpid() || list[i].fd != dev->fd;
 	if (nr >= 0)
 		free(list);
-	if (others && vcdev_name_holders(&dev->host, &dev->pci, holders, sizeof(holders))) {
+	if (others && vcdev_name_holders(&dev->host, &dev->pci, holders, sizeof(holders)))
 		vcdev_fail(err, rc, "%s or its group is in use by %s", dev->pci.cdev, holders);
-		vcdev_hint(err, "end that process first");
+	else if (vcdev_name_sibling_holders(&dev->host, &dev->pci, getpid(), sibling, holders,
+					    sizeof(holders)))
+		vcdev_fail(err, rc, "%s of the same IOMMU group is in use by %s", sibling,
+			   holders);
+	else
+		return false;
+	vcdev_hint(err, "end that process first");
+	return true;
+}
+
+/* The kernel's numbers have several causes each: look for them. */
+static int fail_bind(const struct vcdev_dev *dev, int rc, struct vcdev_error *err)
+{
+	static const char no_with[1][VCDEV_BDF_LEN];
+	const struct vcdev_pci *pci = &dev->pci;
+
+	if (rc == -EBUSY &&
+	    vcdev_driver_may_bind(&dev->host, pci, no_with, 0, err) == -EBUSY)
 		return rc;
+	if ((rc == -EBUSY || rc == -EPERM) && is_open_elsewhere(dev, rc, err))
+		return rc;
+	switch (rc) {
+	case -EBUSY:
+		vcdev_fail(err, rc, "%s or its IOMMU group %d is in use", pci->cdev, pci->group);
+		vcdev_hint(err, "look for the user, of its group too, as root: "
+			   "vfio-cdev info %s", pci->bdf);
+		break;
+	case -EPERM:
+		vcdev_fail(err, rc, "the kernel does not give %s to this context: another "
+			   "context owns IOMMU group %d, or interrupts are not isolated, or "
+			   "firmware uses memory of it", pci->cdev, pci->group);
+		vcdev_hint(err, "'dmesg' tells which; if it is the interrupts: switch interrupt "
+			   "remapping on, or, if you trust the device, "
+			   "iommufd.allow_unsafe_interrupts=1");
+		break;
+	case -EACCES:
+		vcdev_fail(err, rc, "cannot bind %s to the iommufd context: it needs a VF token",
+			   pci->cdev);
+		vcdev_hint(err, "give %s back to its kernel driver, or write a program that "
+			   "gives the token (VFIO_DEVICE_BIND_FLAG_TOKEN)",
+			   pci->pf[0] ? pci->pf : "its VFs");
+		break;
+	default:
+		vcdev_fail(err, rc, "cannot bind %s to the iommufd context: %s", pci->cdev,
+			   strerror(-rc));
 	}
-	vcdev_fail(err, rc, "%s or its IOMMU group %d is in use by another context",
-		   dev->pci.cdev, dev->pci.group);
-	vcdev_hint(err, "look for the process that has another device of the group: "
-		   "ls /sys/kernel/iommu_groups/%d/devices", dev->pci.group);
 	return rc;
 }
 

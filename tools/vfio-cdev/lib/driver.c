@@ -286,7 +286,7 @@ static int driver_need(const struct vcdev_host *host, const char *driver,
 	}
 	if (driver_exists(host, driver))
 		return 0;
-	vcdev_fail(err, -ENOENT, "module %s is loaded but has no PCI driver of that name",
+	vcdev_fail(err, -ENOENT, "there is no PCI driver %s, although modprobe did not fail",
 		   driver);
 	vcdev_hint(err, "'dmesg' tells more");
 	return -ENOENT;

@@ -54,9 +54,12 @@ static int modprobe_run(const char *module, char *words, size_t size)
 	close(fds[0]);
 	words[used] = '\0';
 	words[strcspn(words, "\n")] = '\0';
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return -errno;
+	while (waitpid(pid, &status, 0) < 0) {
+		if (errno == EINTR)
+			continue;
+		/* Our caller ignores SIGCHLD: nobody knows, the driver will tell. */
+		return errno == ECHILD ? 0 : -errno;
+	}
 	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -ENOENT;
 
 err_close_pipe:

@@ -194,15 +194,20 @@ int vcdev_pci_find(const struct vcdev_host *host, const char *name,
 		   struct vcdev_pci *pci, struct vcdev_error *err)
 {
 	const char *last = strrchr(name, '/');
-	char bdf[VCDEV_BDF_LEN];
+	char parent[VCDEV_NAME_LEN], bdf[VCDEV_BDF_LEN];
 	struct vcdev_path path;
 
 	last = last ? last + 1 : name;
 	if (strncmp(last, "vfio", 4) || !isdigit((unsigned char)last[4]))
 		return vcdev_pci_get(host, name, pci, err);
 	vcdev_path(host, &path, "/sys/class/vfio-dev/%s/device", last);
-	if (vcdev_link_name(&path, bdf, sizeof(bdf))) {
+	if (vcdev_link_name(&path, parent, sizeof(parent))) {
 		vcdev_fail(err, -ENODEV, "there is no VFIO device %s", last);
+		vcdev_hint(err, "'vfio-cdev list' shows all functions and their cdevs");
+		return -ENODEV;
+	}
+	if (vcdev_bdf_parse(parent, bdf)) {
+		vcdev_fail(err, -ENODEV, "%s is not a PCI function but %s", last, parent);
 		vcdev_hint(err, "'vfio-cdev list' shows all functions and their cdevs");
 		return -ENODEV;
 	}

@@ -577,7 +577,10 @@ const struct vcdev_pci *vcdev_dev_pci(const struct vcdev_dev *dev);
  *
  * Return: 0, or a negative errno: -EINVAL if it is bound, -EBUSY if the device
  * or another one of its group is in use (the holder is named in @err if there
- * is one to see), -EPERM if the group belongs to another context.
+ * is one to see), -EPERM if the group belongs to another context, if interrupts
+ * are not isolated, or if firmware uses memory through the device; -EACCES for a VF
+ * or PF that needs a token. After any other failure it may be bound, which only
+ * vcdev_dev_close() undoes.
  */
 int vcdev_dev_bind(struct vcdev_dev *dev, struct vcdev_ctx *ctx,
 		   struct vcdev_error *err);
@@ -764,7 +767,7 @@ int vcdev_irq_get(struct vcdev_dev *dev, uint32_t index, struct vcdev_irq *irq,
  * kernel when it comes: vcdev_irq_unmask() after each.
  *
  * Return: 0, or a negative errno: -EINVAL for more vectors than the device has
- * or if another kind is enabled.
+ * or if another kind is enabled; -ENOSPC if the system has fewer vectors left.
  */
 int vcdev_irq_enable(struct vcdev_dev *dev, uint32_t index, const int *eventfds,
 		     size_t nr_eventfds, struct vcdev_error *err);
