@@ -330,23 +330,17 @@ static void access_link_free(struct access_link *link)
 	kfree(link);
 }
 
-static bool pins_are_left(struct iommufd_access *access, struct ioas *ioas)
+static void access_set_ioas(struct iommufd_access *access, struct ioas *ioas)
 {
-	struct interval_tree_node *node;
-	bool left = false;
-
 	mutex_lock(&access->lock);
-	for (node = interval_tree_iter_first(&access->pins, 0, ULONG_MAX);
-	     node && !left;
-	     node = interval_tree_iter_next(node, 0, ULONG_MAX))
-		left = container_of(node, struct access_pin, iova)->ioas == ioas;
+	access->ioas = ioas;
 	mutex_unlock(&access->lock);
-	return left;
 }
 
 /*
- * Go from the present address space to another one, or with NULL to none. When
- * the user is told to let go, nothing can be pinned in the old one any more.
+ * Go from the present address space to another one, or with NULL to none. In
+ * between there is none, so that the pins of the two never mix: when the user
+ * is told to let go, nothing can be pinned.
  */
 static void access_change(struct iommufd_access *access,
 			  struct access_link *to)
@@ -355,14 +349,14 @@ static void access_change(struct iommufd_access *access,
 
 	lockdep_assert_held(&access->change_lock);
 	access->link = to;
-	mutex_lock(&access->lock);
-	access->ioas = to ? to->ioas : NULL;
-	mutex_unlock(&access->lock);
-	if (!from)
-		return;
-	access_unmapped(access, 0, ULONG_MAX);
-	WARN_ON(pins_are_left(access, from->ioas));
-	access_link_free(from);
+	if (from) {
+		access_set_ioas(access, NULL);
+		access_unmapped(access, 0, ULONG_MAX);
+		WARN_ON(!RB_EMPTY_ROOT(&access->pins.rb_root));
+		access_link_free(from);
+	}
+	if (to)
+		access_set_ioas(access, to->ioas);
 }
 
 int iommufd_access_attach(struct iommufd_access *access, u32 ioas_id)

@@ -214,7 +214,10 @@ void iommufd_access_destroy(struct iommufd_access *access);
  */
 int iommufd_access_attach(struct iommufd_access *access, u32 ioas_id);
 
-/* Move to another IOAS: as attach, but -ENOENT when it is not attached. */
+/*
+ * Move to another IOAS: as attach, but -ENOENT when it is not attached. Pinning,
+ * reading and writing give -ENOENT until the move is over.
+ */
 int iommufd_access_replace(struct iommufd_access *access, u32 ioas_id);
 
 /* Let go of the IOAS, and by @unmap of all that is pinned. Never fails. */

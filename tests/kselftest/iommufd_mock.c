@@ -2077,4 +2077,77 @@ TEST_F(dev, everything_at_once_ends_with_nothing_pinned)
 	EXPECT_EQ(0, check_refs(self->fd, self->buf, LENGTH, 0));
 }
 
+/* One access, whose descriptor is in s.id, and two kinds of threads on it. */
+static void *changes_its_ioas(void *arg)
+{
+	struct worker *w = arg;
+
+	while (!*w->stop) {
+		access_replace(w->fd, w->s.id, w->other);
+		access_replace(w->fd, w->s.id, w->ioas);
+		w->done++;
+	}
+	return NULL;
+}
+
+static void *pins_through_it(void *arg)
+{
+	struct worker *w = arg;
+	uint32_t id;
+
+	while (!*w->stop) {
+		uint64_t iova = BASE + rand_r(&w->seed) % 4 * PAGE;
+
+		if (access_pin(w->fd, w->s.id, MOCK_PAGES_UNVERIFIED, iova,
+			       (1 + rand_r(&w->seed) % 4) * PAGE, NULL, &id))
+			continue;
+		w->done++;
+		if (rand_r(&w->seed) % 2)
+			access_unpin(w->fd, w->s.id, id);
+	}
+	return NULL;
+}
+
+TEST_F(dev, pins_balance_while_the_access_moves)
+{
+	void *(*const fns[])(void *) = {
+		changes_its_ioas, pins_through_it, pins_through_it,
+	};
+	struct worker w[3];
+	pthread_t threads[3];
+	volatile bool stop = false;
+	unsigned int i;
+	int access;
+
+	access = access_open(self->fd, self->ioas, MOCK_ACCESS_PINS);
+	ASSERT_LE(0, access);
+	/* The same IOVAs in areas that are cut in other places. */
+	ASSERT_EQ(0, ioas_map_fixed(self->fd, self->ioas, RW, self->buf,
+				    8 * PAGE, BASE));
+	for (i = 0; i < 8; i++)
+		ASSERT_EQ(0, ioas_map_fixed(self->fd, self->other, RW,
+					    self->buf + (16 + i) * PAGE, PAGE,
+					    BASE + i * PAGE));
+	for (i = 0; i < 3; i++) {
+		w[i] = (struct worker){
+			.fd = self->fd,
+			.ioas = self->ioas,
+			.other = self->other,
+			.s.id = access,
+			.seed = i + 1,
+			.stop = &stop,
+		};
+		ASSERT_EQ(0, pthread_create(&threads[i], NULL, fns[i], &w[i]));
+	}
+	sleep(3);
+	stop = true;
+	for (i = 0; i < 3; i++) {
+		EXPECT_EQ(0, pthread_join(threads[i], NULL));
+		EXPECT_LT(0, w[i].done);
+	}
+	EXPECT_EQ(0, close(access));
+	EXPECT_EQ(0, check_refs(self->fd, self->buf, 8 * PAGE, 1));
+	EXPECT_EQ(0, check_refs(self->fd, self->buf + 16 * PAGE, 8 * PAGE, 0));
+}
+
 TEST_HARNESS_MAIN

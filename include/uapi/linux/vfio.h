@@ -606,7 +606,10 @@ struct vfio_device_feature {
  * EBADFD: @iommufd is open, but no iommufd.
  * EBUSY: another file has this device bound, or a kernel driver has a device
  * of the same IOMMU group.
- * EPERM: the group belongs to another context.
+ * EPERM: the group belongs to another context, the device's interrupts are not
+ * isolated (module parameter allow_unsafe_interrupts of iommufd), or firmware
+ * does DMA with it.
+ * EACCES: the driver wants another VF token, or one at all.
  * ENODEV: the device has been taken away.
  */
 struct vfio_device_bind_iommufd {
