@@ -19,8 +19,7 @@
 #include "ioctl.h"
 #include "pinned.h"
 
-/* A finished table for a parked group. */
-static struct iommu_domain *finish_new(struct device_group *dgroup)
+static struct iommu_domain *alloc_domain(struct device_group *dgroup)
 {
 	struct iommu_domain *domain;
 	int rc;
@@ -28,44 +27,47 @@ static struct iommu_domain *finish_new(struct device_group *dgroup)
 	domain = core_domain_alloc(dgroup->bus);
 	if (!domain)
 		return ERR_PTR(-ENOMEM);
-	if (dgroup->has_sw_msi) {
-		rc = core_domain_msi_window(domain, dgroup->sw_msi);
-		if (rc)
-			goto err_free;
+	if (!dgroup->has_sw_msi)
+		return domain;
+	rc = core_domain_msi_window(domain, dgroup->sw_msi);
+	if (rc) {
+		core_domain_free(domain);
+		return ERR_PTR(rc);
 	}
+	return domain;
+}
+
+/* A finished table for a parked group. */
+static struct iommu_domain *finish_new(struct device_group *dgroup)
+{
+	struct iommu_domain *domain = alloc_domain(dgroup);
+	int rc;
+
+	if (IS_ERR(domain))
+		return domain;
 	rc = core_domain_finish(domain, dgroup->group, dgroup->parked,
 				&dgroup->limits);
-	if (rc)
-		goto err_free;
+	if (rc) {
+		core_domain_free(domain);
+		return ERR_PTR(rc);
+	}
 	return domain;
-
-err_free:
-	core_domain_free(domain);
-	return ERR_PTR(rc);
 }
 
 /* A table for a group whose DMA goes on. */
 static struct iommu_domain *presume_new(struct device_group *dgroup)
 {
-	struct iommu_domain *domain;
+	struct iommu_domain *domain = alloc_domain(dgroup);
 	int rc;
 
-	domain = core_domain_alloc(dgroup->bus);
-	if (!domain)
-		return ERR_PTR(-ENOMEM);
-	if (dgroup->has_sw_msi) {
-		rc = core_domain_msi_window(domain, dgroup->sw_msi);
-		if (rc)
-			goto err_free;
-	}
+	if (IS_ERR(domain))
+		return domain;
 	rc = core_domain_presume(domain, &dgroup->limits);
-	if (rc)
-		goto err_free;
+	if (rc) {
+		core_domain_free(domain);
+		return ERR_PTR(rc);
+	}
 	return domain;
-
-err_free:
-	core_domain_free(domain);
-	return ERR_PTR(rc);
 }
 
 int hwpt_make_spare(struct device_group *dgroup)
