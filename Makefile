@@ -129,14 +129,15 @@ install: kdir
 		test "$$1" = "$(INSTALL_REL)" || { \
 			echo "$$ko.ko was built for '$$1', not for $(INSTALL_REL): run make clean modules" >&2; \
 			exit 1; }; done
-	install -d $(updates) $(DESTDIR)$(PREFIX)/bin
+	install -d $(updates) $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man8
 	install -m 644 $(build)/modules/iommufd.ko $(build)/modules/vfio.ko $(updates)/
 	install -m 755 $(top)/tools/vfio-cdev $(DESTDIR)$(PREFIX)/bin/
+	install -m 644 tools/vfio-cdev/vfio-cdev.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 	$(call depmod)
 
 uninstall:
 	rm -f $(updates)/iommufd.ko $(updates)/vfio.ko
-	rm -f $(DESTDIR)$(PREFIX)/bin/vfio-cdev
+	rm -f $(DESTDIR)$(PREFIX)/bin/vfio-cdev $(DESTDIR)$(PREFIX)/share/man/man8/vfio-cdev.8
 	$(call depmod)
 
 # A package's staging directory has no kernel in it and needs no index.
