@@ -23,6 +23,7 @@
  *	ioas.lock, pinned.lock		short, never held to pin or to fault
  *	iommufd_access.lock		inside ioas.lock
  *	ictx.owner_lock, lock of the ID table
+ *	ictx.reasons.lock		a leaf, for anybody
  *
  * The IOMMU core's group->mutex is taken inside iommu_core.c only, and nothing
  * of ours is taken under it. A driver's unmap() is called with tables_sem held for
@@ -46,6 +47,7 @@
 #include "object.h"
 #include "option.h"
 #include "pinned.h"
+#include "reason.h"
 
 static int iommufd_destroy(struct iommufd_ucmd *ucmd)
 {
@@ -75,6 +77,7 @@ struct ioctl_op {
 	unsigned int cmd;
 	unsigned int size;
 	unsigned int min_size;
+	const char *name;
 	int (*execute)(struct iommufd_ucmd *ucmd);
 };
 
@@ -85,6 +88,7 @@ struct ioctl_op {
 			BUILD_BUG_ON_ZERO(sizeof(union ioctl_buffer) <	\
 					  sizeof(_struct)),		\
 		.min_size = offsetofend(_struct, _last),		\
+		.name = #_cmd,						\
 		.execute = _fn,						\
 	}
 
@@ -114,39 +118,67 @@ static const struct ioctl_op ioctl_ops[] = {
 	MOCK_IOCTL_OP
 };
 
-static long iommufd_ioctl(struct file *file, unsigned int cmd,
-			  unsigned long arg)
+/* Where is the byte that must be 0? Userspace may have changed it meanwhile. */
+static int explain_tail(const struct iommufd_ucmd *ucmd, unsigned int size)
 {
-	struct iommufd_ucmd ucmd = {
-		.ictx = file->private_data,
-		.ubuffer = (void __user *)arg,
-	};
-	const struct ioctl_op *op;
+	unsigned int at;
+	u8 byte;
+
+	for (at = size; at < ucmd->user_size; at++)
+		if (get_user(byte, (u8 __user *)ucmd->ubuffer + at) || byte)
+			break;
+	return reason_set(ucmd->ictx, -E2BIG,
+			  "size is %u, and byte %u, which means nothing here, is not 0: %u bytes are known",
+			  ucmd->user_size, at, size);
+}
+
+static int execute(const struct ioctl_op *op, struct iommufd_ctx *ictx,
+		   void __user *ubuffer)
+{
+	struct iommufd_ucmd ucmd = { .ictx = ictx, .ubuffer = ubuffer };
 	union ioctl_buffer buffer;
-	unsigned int nr = _IOC_NR(cmd) - IOMMUFD_CMD_BASE;
 	int rc;
 
-	if (nr >= ARRAY_SIZE(ioctl_ops))
-		return -ENOTTY;
-	op = &ioctl_ops[nr];
-	if (op->cmd != cmd)
-		return -ENOTTY;
-
-	rc = get_user(ucmd.user_size, (u32 __user *)ucmd.ubuffer);
+	rc = get_user(ucmd.user_size, (u32 __user *)ubuffer);
 	if (rc)
 		return rc;
 	if (ucmd.user_size < op->min_size)
-		return -EINVAL;
+		return reason_set(ictx, -EINVAL,
+				  "size is %u, the structure has at least %u bytes",
+				  ucmd.user_size, op->min_size);
+	/* No structure ever; bounds the look at the tail. */
 	if (ucmd.user_size > PAGE_SIZE)
-		return -E2BIG;	/* no structure ever; bounds the look at the tail */
+		return reason_set(ictx, -E2BIG, "size is %u, over %lu",
+				  ucmd.user_size, PAGE_SIZE);
 
-	rc = copy_struct_from_user(&buffer, op->size, ucmd.ubuffer,
-				   ucmd.user_size);
+	rc = copy_struct_from_user(&buffer, op->size, ubuffer, ucmd.user_size);
+	if (rc == -E2BIG)
+		return explain_tail(&ucmd, op->size);
 	if (rc)
 		return rc;
 	ucmd.cmd = &buffer;
 	ucmd.size = op->size;
 	return op->execute(&ucmd);
+}
+
+static long iommufd_ioctl(struct file *file, unsigned int cmd,
+			  unsigned long arg)
+{
+	struct iommufd_ctx *ictx = file->private_data;
+	unsigned int nr = _IOC_NR(cmd) - IOMMUFD_CMD_BASE;
+	unsigned long since = reason_begin(ictx);
+	const struct ioctl_op *op;
+
+	if (nr < ARRAY_SIZE(ioctl_ops) && ioctl_ops[nr].cmd == cmd) {
+		op = &ioctl_ops[nr];
+		return reason_end(ictx, since, op->name,
+				  execute(op, ictx, (void __user *)arg));
+	}
+	/* Others are asked of any file: what kind is this? */
+	if (_IOC_TYPE(cmd) == IOMMUFD_TYPE)
+		reason_end(ictx, since, "ioctl",
+			   reason_set(ictx, -ENOTTY, "no ioctl is 0x%x", cmd));
+	return -ENOTTY;
 }
 
 int iommufd_ucmd_respond(struct iommufd_ucmd *ucmd)
@@ -169,6 +201,7 @@ static int iommufd_open(struct inode *inode, struct file *file)
 	mutex_init(&ictx->groups_lock);
 	INIT_LIST_HEAD(&ictx->groups);
 	mutex_init(&ictx->owner_lock);
+	reasons_init(&ictx->reasons);
 	ictx->file = file;
 	file->private_data = ictx;
 	return 0;
@@ -187,10 +220,16 @@ static int iommufd_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
+static void iommufd_show_fdinfo(struct seq_file *m, struct file *file)
+{
+	reasons_show(file->private_data, m);
+}
+
 static const struct file_operations iommufd_fops = {
 	.owner = THIS_MODULE,
 	.open = iommufd_open,
 	.release = iommufd_release,
+	.show_fdinfo = iommufd_show_fdinfo,
 	.unlocked_ioctl = iommufd_ioctl,
 	/* All structures have one layout: no translation is needed. */
 	.compat_ioctl = compat_ptr_ioctl,

@@ -30,6 +30,20 @@ static void (*const destroy_ops[IOMMUFD_OBJECT_NR_TYPES])
 	[IOMMUFD_OBJECT_SELFTEST] = mock_stdev_destroy,
 };
 
+static const char *const nouns[IOMMUFD_OBJECT_NR_TYPES] = {
+	[IOMMUFD_OBJECT_ANY] = "nothing",
+	[IOMMUFD_OBJECT_IOAS] = "an IOAS",
+	[IOMMUFD_OBJECT_HWPT] = "a HWPT",
+	[IOMMUFD_OBJECT_DEVICE] = "a device",
+	[IOMMUFD_OBJECT_ACCESS] = "an access",
+	[IOMMUFD_OBJECT_SELFTEST] = "a test object",
+};
+
+const char *iommufd_object_noun(enum iommufd_object_type type)
+{
+	return nouns[type];
+}
+
 void *iommufd_object_alloc(struct iommufd_ctx *ictx, size_t size,
 			   enum iommufd_object_type type)
 {
@@ -79,8 +93,13 @@ static struct iommufd_object *find_locked(struct iommufd_ctx *ictx, u32 id,
 	struct iommufd_object *obj = xa_load(&ictx->objects, id);
 
 	lockdep_assert_held(&ictx->objects.xa_lock);
-	if (!obj || (type != IOMMUFD_OBJECT_ANY && obj->type != type))
-		return ERR_PTR(-ENOENT);
+	if (!obj)
+		return ERR_PTR(reason_set(ictx, -ENOENT,
+					  "there is no object %u", id));
+	if (type != IOMMUFD_OBJECT_ANY && obj->type != type)
+		return ERR_PTR(reason_set(ictx, -ENOENT,
+					  "object %u is %s, not %s", id,
+					  nouns[obj->type], nouns[type]));
 	return obj;
 }
 

@@ -26,6 +26,8 @@
 #include <linux/wait.h>
 #include <linux/xarray.h>
 
+#include "reason.h"
+
 struct file;
 struct pin_owner;
 
@@ -63,6 +65,8 @@ struct iommufd_ctx {
 
 	struct mutex owner_lock;	/* innermost; protects owner */
 	struct pin_owner *owner;	/* of the last MAP, to be shared */
+
+	struct reasons reasons;		/* what has failed, and why */
 };
 
 /**
@@ -106,6 +110,9 @@ static inline void iommufd_object_share(struct iommufd_object *obj)
 {
 	refcount_inc(&obj->users);
 }
+
+/* "an IOAS", for texts. */
+const char *iommufd_object_noun(enum iommufd_object_type type);
 
 /* For userspace: -ENOENT, -EBUSY when it has users, or 0 and it is gone. */
 int iommufd_object_destroy(struct iommufd_ctx *ictx, u32 id);
