@@ -26,7 +26,10 @@ static int check_region(void *arg, const struct iommu_resv_region *region)
 	struct device_group *dgroup = arg;
 
 	if (region->type == IOMMU_RESV_DIRECT)
-		return -EPERM;
+		return reason_set(dgroup->ictx, -EPERM,
+				  "firmware does DMA with IOMMU group %d to 0x%llx-0x%llx: it cannot be given to userspace",
+				  iommu_group_id(dgroup->group), region->start,
+				  region->start + (region->length - 1));
 	if (region->type == IOMMU_RESV_SW_MSI) {
 		dgroup->has_sw_msi = true;
 		dgroup->sw_msi = region->start;
@@ -44,6 +47,21 @@ static struct device_group *dgroup_find(struct iommufd_ctx *ictx,
 		if (dgroup->group == group)
 			return dgroup;
 	return NULL;
+}
+
+static void explain_claim(struct device_group *dgroup, int rc)
+{
+	int id = iommu_group_id(dgroup->group);
+	char name[48];
+
+	if (rc == -EBUSY && core_group_user(dgroup->group, name, sizeof(name)))
+		reason_set(dgroup->ictx, rc,
+			   "IOMMU group %d has %s, which a kernel driver uses",
+			   id, name);
+	else if (rc == -EPERM || rc == -EBUSY)
+		reason_set(dgroup->ictx, rc,
+			   "IOMMU group %d belongs to somebody else: another iommufd, or a legacy container",
+			   id);
 }
 
 /* Claim a group for the context. The reference to it moves in on success. */
@@ -70,8 +88,10 @@ static struct device_group *dgroup_create(struct iommufd_ctx *ictx,
 	if (rc)
 		goto err_free;
 	rc = core_group_claim(group, ictx);
-	if (rc)
+	if (rc) {
+		explain_claim(dgroup, rc);
 		goto err_free;
+	}
 	dgroup->parked = core_parked(idev->dev);
 
 	rc = hwpt_make_spare(dgroup);
@@ -122,7 +142,9 @@ static int dgroup_add(struct iommufd_ctx *ictx, struct iommufd_device *idev)
 	}
 	list_for_each_entry(other, &dgroup->devices, link) {
 		if (other->dev == idev->dev) {
-			rc = -EEXIST;
+			rc = reason_set(ictx, -EEXIST,
+					"%s is bound already, as device %u",
+					dev_name(idev->dev), other->obj.id);
 			goto err_put;
 		}
 	}
@@ -139,18 +161,21 @@ err_put:
 	return rc;
 }
 
-struct iommufd_device *iommufd_device_bind(struct iommufd_ctx *ictx,
-					   struct device *dev, u32 *id)
+static struct iommufd_device *idev_bind(struct iommufd_ctx *ictx,
+					  struct device *dev, u32 *id)
 {
 	struct iommufd_device *idev;
 	int rc;
 
 	if (!dev->iommu_group || !core_unit(dev))
-		return ERR_PTR(-ENODEV);
+		return ERR_PTR(reason_set(ictx, -ENODEV, "%s has no IOMMU",
+					  dev_name(dev)));
 	if (!core_interrupts_isolated(dev)) {
 		if (!allow_unsafe_interrupts) {
 			dev_warn_ratelimited(dev, "interrupts are not remapped: not given to userspace (iommufd.allow_unsafe_interrupts)\n");
-			return ERR_PTR(-EPERM);
+			return ERR_PTR(reason_set(ictx, -EPERM,
+						  "interrupts of %s are not remapped: see iommufd.allow_unsafe_interrupts",
+						  dev_name(dev)));
 		}
 		dev_warn_ratelimited(dev, "given to userspace with unsafe interrupts\n");
 	}
@@ -168,6 +193,16 @@ struct iommufd_device *iommufd_device_bind(struct iommufd_ctx *ictx,
 	iommufd_ctx_get(ictx);		/* put by unbind */
 	*id = idev->obj.id;
 	iommufd_object_publish_owned(ictx, &idev->obj);
+	return idev;
+}
+
+struct iommufd_device *iommufd_device_bind(struct iommufd_ctx *ictx,
+					   struct device *dev, u32 *id)
+{
+	unsigned long since = reason_begin(ictx);
+	struct iommufd_device *idev = idev_bind(ictx, dev, id);
+
+	reason_end(ictx, since, "device-bind", PTR_ERR_OR_ZERO(idev));
 	return idev;
 }
 EXPORT_SYMBOL_GPL(iommufd_device_bind);
@@ -214,14 +249,18 @@ struct reserve {
 
 static int reserve_region(void *arg, const struct iommu_resv_region *region)
 {
+	struct iova_purpose purpose = { .of = "group" };
 	struct reserve *reserve = arg;
 
 	/* Relaxable: legacy firmware uses, over once a driver runs. */
 	if (region->type == IOMMU_RESV_DIRECT_RELAXABLE || !region->length)
 		return 0;
+	purpose.kind = region->type == IOMMU_RESV_MSI ? "msi" :
+		       region->type == IOMMU_RESV_SW_MSI ? "sw-msi" : "region";
+	purpose.id = iommu_group_id(reserve->owner->group);
 	return ioas_reserve(reserve->ioas, region->start,
 			    region->start + (region->length - 1),
-			    reserve->owner);
+			    reserve->owner, &purpose);
 }
 
 static int dgroup_reserve(struct device_group *dgroup, struct ioas *ioas)
@@ -257,6 +296,9 @@ static int target_get(struct iommufd_ctx *ictx, u32 id, struct target *target)
 		target->ioas = target->hwpt->ioas;
 		return 0;
 	default:
+		reason_set(ictx, -EINVAL,
+			   "object %u is %s, neither an IOAS nor a HWPT", id,
+			   iommufd_object_noun(target->obj->type));
 		iommufd_object_unuse(ictx, target->obj);
 		return -EINVAL;
 	}
@@ -288,6 +330,22 @@ static bool target_is_here(const struct target *target,
 	return dgroup->hwpt->ioas == target->ioas && dgroup->hwpt->automatic;
 }
 
+/* The group is on another table now, or on none. */
+static void dgroup_set_hwpt(struct device_group *dgroup, struct hwpt *hwpt)
+{
+	lockdep_assert_held(&dgroup->lock);
+	dgroup->hwpt = hwpt;
+	WRITE_ONCE(dgroup->hwpt_id, hwpt ? hwpt->obj.id : 0);
+	WRITE_ONCE(dgroup->ioas_id, hwpt ? hwpt->ioas->obj.id : 0);
+}
+
+static void explain_move(struct device_group *dgroup, struct hwpt *hwpt, int rc)
+{
+	reason_set(dgroup->ictx, rc,
+		   "the IOMMU driver did not move IOMMU group %d to HWPT %u",
+		   iommu_group_id(dgroup->group), hwpt->obj.id);
+}
+
 /* Move a parked group to its first table. */
 static int dgroup_attach(struct device_group *dgroup,
 			 const struct target *target)
@@ -305,9 +363,11 @@ static int dgroup_attach(struct device_group *dgroup,
 		goto err_unreserve;
 	}
 	rc = hwpt_move(hwpt, dgroup);
-	if (rc)
+	if (rc) {
+		explain_move(dgroup, hwpt, rc);
 		goto err_put;
-	dgroup->hwpt = hwpt;
+	}
+	dgroup_set_hwpt(dgroup, hwpt);
 	return 0;
 
 err_put:
@@ -324,12 +384,20 @@ static void dgroup_detach(struct device_group *dgroup)
 
 	lockdep_assert_held(&dgroup->lock);
 	hwpt_park(hwpt, dgroup);
-	dgroup->hwpt = NULL;
+	dgroup_set_hwpt(dgroup, NULL);
 	ioas_unreserve(ioas, dgroup);
 	hwpt_put(hwpt, dgroup);
 }
 
-int iommufd_device_attach(struct iommufd_device *idev, u32 *pt_id)
+static int explain_group(struct device_group *dgroup)
+{
+	return reason_set(dgroup->ictx, -EINVAL,
+			  "other devices of IOMMU group %d are on HWPT %u of IOAS %u, and all must be on one",
+			  iommu_group_id(dgroup->group), dgroup->hwpt->obj.id,
+			  dgroup->hwpt->ioas->obj.id);
+}
+
+static int idev_attach(struct iommufd_device *idev, u32 *pt_id)
 {
 	struct device_group *dgroup = idev->dgroup;
 	struct target target;
@@ -343,11 +411,13 @@ int iommufd_device_attach(struct iommufd_device *idev, u32 *pt_id)
 		goto out_put;
 	}
 	if (idev->attached)
-		rc = -EBUSY;
+		rc = reason_set(idev->ictx, -EBUSY,
+				"device %u is attached already, to HWPT %u",
+				idev->obj.id, dgroup->hwpt->obj.id);
 	else if (!dgroup->nr_attached)
 		rc = dgroup_attach(dgroup, &target);
 	else if (!target_is_here(&target, dgroup))
-		rc = -EINVAL;
+		rc = explain_group(dgroup);
 	else	/* it may have been plugged in after the group had moved */
 		rc = hwpt_move_device(dgroup->hwpt, dgroup, idev->dev);
 	if (!rc) {
@@ -359,6 +429,14 @@ int iommufd_device_attach(struct iommufd_device *idev, u32 *pt_id)
 out_put:
 	target_put(idev->ictx, &target);
 	return rc;
+}
+
+int iommufd_device_attach(struct iommufd_device *idev, u32 *pt_id)
+{
+	unsigned long since = reason_begin(idev->ictx);
+
+	return reason_end(idev->ictx, since, "device-attach",
+			  idev_attach(idev, pt_id));
 }
 EXPORT_SYMBOL_GPL(iommufd_device_attach);
 
@@ -384,9 +462,11 @@ static int dgroup_replace(struct device_group *dgroup,
 	}
 	/* Everything is ready: only this is done while DMA may be aborted. */
 	rc = hwpt_move(new, dgroup);
-	if (rc)
+	if (rc) {
+		explain_move(dgroup, new, rc);
 		goto err_put;
-	dgroup->hwpt = new;
+	}
+	dgroup_set_hwpt(dgroup, new);
 	if (target->ioas != old_ioas)
 		ioas_unreserve(old_ioas, dgroup);
 	hwpt_put(old, dgroup);
@@ -400,7 +480,7 @@ err_unreserve:
 	return rc;
 }
 
-int iommufd_device_replace(struct iommufd_device *idev, u32 *pt_id)
+static int idev_replace(struct iommufd_device *idev, u32 *pt_id)
 {
 	struct device_group *dgroup = idev->dgroup;
 	struct target target;
@@ -413,13 +493,25 @@ int iommufd_device_replace(struct iommufd_device *idev, u32 *pt_id)
 		rc = -EINTR;
 		goto out_put;
 	}
-	rc = idev->attached ? dgroup_replace(dgroup, &target) : -EINVAL;
+	if (idev->attached)
+		rc = dgroup_replace(dgroup, &target);
+	else
+		rc = reason_set(idev->ictx, -EINVAL,
+				"device %u is not attached", idev->obj.id);
 	if (!rc)
 		*pt_id = dgroup->hwpt->obj.id;
 	mutex_unlock(&dgroup->lock);
 out_put:
 	target_put(idev->ictx, &target);
 	return rc;
+}
+
+int iommufd_device_replace(struct iommufd_device *idev, u32 *pt_id)
+{
+	unsigned long since = reason_begin(idev->ictx);
+
+	return reason_end(idev->ictx, since, "device-replace",
+			  idev_replace(idev, pt_id));
 }
 EXPORT_SYMBOL_GPL(iommufd_device_replace);
 

@@ -29,6 +29,7 @@ struct device_group {
 
 	struct mutex lock;		/* everything below */
 	struct hwpt *hwpt;		/* NULL: parked */
+	u32 hwpt_id, ioas_id;		/* of it, or 0; read without lock */
 	unsigned int nr_attached;	/* devices */
 	struct core_limits limits;	/* of the unit */
 	struct iommu_domain *spare;	/* finished, empty; or NULL */

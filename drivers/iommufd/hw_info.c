@@ -37,8 +37,10 @@ int hw_info_ioctl(struct iommufd_ucmd *ucmd)
 	u32 length;
 	int rc;
 
-	if (cmd->flags || cmd->__reserved)
-		return -EOPNOTSUPP;
+	if (cmd->flags)
+		return reason_flags(ucmd->ictx, "flags", cmd->flags);
+	if (cmd->__reserved)
+		return reason_flags(ucmd->ictx, "__reserved", cmd->__reserved);
 	obj = iommufd_object_visit(ucmd->ictx, cmd->dev_id,
 				   IOMMUFD_OBJECT_DEVICE);
 	if (IS_ERR(obj))

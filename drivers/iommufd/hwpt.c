@@ -48,6 +48,9 @@ static struct iommu_domain *finish_new(struct device_group *dgroup)
 	rc = core_domain_finish(domain, dgroup->group, dgroup->parked,
 				&dgroup->limits);
 	if (rc) {
+		reason_set(dgroup->ictx, rc,
+			   "the IOMMU driver did not move IOMMU group %d to a new page table",
+			   iommu_group_id(dgroup->group));
 		core_domain_free(domain);
 		return ERR_PTR(rc);
 	}
@@ -64,6 +67,9 @@ static struct iommu_domain *presume_new(struct device_group *dgroup)
 		return domain;
 	rc = core_domain_presume(domain, &dgroup->limits);
 	if (rc) {
+		reason_set(dgroup->ictx, rc,
+			   "a new page table for IOMMU group %d, whose DMA goes on, does not enforce cache coherency",
+			   iommu_group_id(dgroup->group));
 		core_domain_free(domain);
 		return ERR_PTR(rc);
 	}
@@ -193,13 +199,17 @@ int hwpt_ioctl_alloc(struct iommufd_ucmd *ucmd)
 	struct ioas *ioas;
 	int rc;
 
-	if (cmd->flags || cmd->__reserved)
-		return -EOPNOTSUPP;
+	if (cmd->flags)
+		return reason_flags(ictx, "flags", cmd->flags);
+	if (cmd->__reserved)
+		return reason_flags(ictx, "__reserved", cmd->__reserved);
 	obj = iommufd_object_use(ictx, cmd->pt_id, IOMMUFD_OBJECT_ANY);
 	if (IS_ERR(obj))
 		return PTR_ERR(obj);
 	if (obj->type != IOMMUFD_OBJECT_IOAS) {
-		rc = -EINVAL;	/* a table on a table needs nesting */
+		/* a table on a table needs nesting */
+		rc = reason_set(ictx, -EINVAL, "object %u is %s, not an IOAS",
+				cmd->pt_id, iommufd_object_noun(obj->type));
 		goto out_unuse;
 	}
 	ioas = container_of(obj, struct ioas, obj);
@@ -267,11 +277,15 @@ int hwpt_get(struct hwpt *hwpt, struct device_group *dgroup)
 	int rc = 0;
 
 	if (!hwpt_suits(hwpt, dgroup))
-		return -EINVAL;
+		return reason_set(dgroup->ictx, -EINVAL,
+				  "HWPT %u was made for another IOMMU unit than that of IOMMU group %d",
+				  hwpt->obj.id, iommu_group_id(dgroup->group));
 	if (mutex_lock_killable(&hwpt->ioas->attach_lock))
 		return -EINTR;
 	if (hwpt->dead) {
-		rc = -ENOENT;
+		rc = reason_set(dgroup->ictx, -ENOENT,
+				"HWPT %u has just lost its last device",
+				hwpt->obj.id);
 	} else {
 		hwpt->nr_groups++;
 		iommufd_object_share(&hwpt->obj);

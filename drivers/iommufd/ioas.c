@@ -140,8 +140,12 @@ static int fill_take(struct pinned_sink *sink, unsigned long index,
 	for (hwpt = fill_first(fill); hwpt; hwpt = fill_next(fill, hwpt)) {
 		rc = hwpt_map(hwpt, iova, runs, nr, skip, length, area->prot,
 			      scratch);
-		if (rc)
+		if (rc) {
+			reason_set(fill->ioas->ictx, rc,
+				   "HWPT %u did not take IOVAs 0x%lx-0x%lx",
+				   hwpt->obj.id, iova, iova + (length - 1));
 			goto err_unmap;
+		}
 	}
 	fill->done += length;
 	return 0;
@@ -216,7 +220,8 @@ static int chain_remove(struct ioas *ioas, struct area *chain)
 	struct area *area;
 
 	if (!chain_unmap(ioas, chain))
-		return -EIO;
+		return reason_set(ioas->ictx, -EIO,
+				  "a page table had not what was mapped: the memory stays pinned, see the kernel's log");
 	while ((area = chain)) {
 		chain = area->next;
 		if (!list_empty(&ioas->hwpts))
@@ -230,14 +235,87 @@ static int chain_remove(struct ioas *ioas, struct area *chain)
 	return 0;
 }
 
-static bool chain_is_aligned(const struct area *chain, unsigned long align)
+/* 0 or -EINVAL */
+static int chain_check_align(struct ioas *ioas, const struct area *chain)
 {
 	const struct area *area;
 
 	for (area = chain; area; area = area->next)
-		if ((area_offset(area) | area_length(area)) & (align - 1))
-			return false;
-	return true;
+		if ((area_offset(area) | area_length(area)) & (ioas->align - 1))
+			return reason_set(ioas->ictx, -EINVAL,
+					  "0x%lx bytes from byte 0x%x of a page on: IOAS %u needs multiples of 0x%lx",
+					  area_length(area), area->page_offset,
+					  ioas->obj.id, ioas->align);
+	return 0;
+}
+
+static struct iova_range *first_range(struct rb_root_cached *root,
+				      unsigned long start, unsigned long last)
+{
+	struct interval_tree_node *node;
+
+	node = interval_tree_iter_first(root, start, last);
+	return node ? container_of(node, struct iova_range, node) : NULL;
+}
+
+/* Why iova_space_check() said @rc. Under ioas.lock. */
+static int explain_check(struct ioas *ioas, unsigned long iova,
+			 unsigned long length, int rc)
+{
+	unsigned long last = iova + (length - 1);
+	struct iova_range *range;
+	struct area *area;
+
+	if ((iova | length) & (ioas->align - 1))
+		return reason_set(ioas->ictx, rc,
+				  "0x%lx bytes at IOVA 0x%lx: IOAS %u needs multiples of 0x%lx",
+				  length, iova, ioas->obj.id, ioas->align);
+	range = first_range(&ioas->space.reserved, iova, last);
+	if (range)
+		return reason_set(ioas->ictx, rc,
+				  "IOVAs 0x%lx-0x%lx meet the reserved range 0x%lx-0x%lx (%s of %s %u)",
+				  iova, last, range->node.start, range->node.last,
+				  range->purpose.kind, range->purpose.of,
+				  range->purpose.id);
+	area = area_first(ioas, iova, last);
+	if (area)
+		return reason_set(ioas->ictx, rc,
+				  "IOVAs 0x%lx-0x%lx meet the mapping 0x%lx-0x%lx",
+				  iova, last, area->iova.start, area->iova.last);
+	return rc;
+}
+
+/* The largest length there is room for at a multiple of @align, below @limit. */
+static unsigned long largest_room(struct ioas *ioas, unsigned long limit,
+				  unsigned long align)
+{
+	unsigned long fits = 0, fits_not = limit, middle, iova;
+
+	while (fits_not - fits > 1) {
+		middle = fits + (fits_not - fits) / 2;
+		if (iova_space_find(&ioas->space, middle, align, &iova))
+			fits_not = middle;
+		else
+			fits = middle;
+	}
+	return fits & ~(align - 1);
+}
+
+/* Why iova_space_find() found nothing. Under ioas.lock. */
+static int explain_find(struct ioas *ioas, unsigned long length,
+			unsigned long align, int rc)
+{
+	const char *where = RB_EMPTY_ROOT(&ioas->space.allowed.rb_root) ?
+			    "" : " within the allowed ranges";
+	unsigned long iova;
+
+	if (!iova_space_find(&ioas->space, length, ioas->align, &iova))
+		return reason_set(ioas->ictx, rc,
+				  "no room%s for 0x%lx bytes at a multiple of 0x%lx; there is some at 0x%lx, to be asked for with FIXED_IOVA",
+				  where, length, align, iova);
+	return reason_set(ioas->ictx, rc,
+			  "no room%s for 0x%lx bytes, the largest hole has 0x%lx",
+			  where, length, largest_room(ioas, length, ioas->align));
 }
 
 /*
@@ -257,8 +335,11 @@ static int chain_insert(struct ioas *ioas, struct area *chain,
 		rc = iova_space_find(&ioas->space, length, align, iova);
 	else
 		rc = iova_space_check(&ioas->space, *iova, length, ioas->align);
-	if (rc)
+	if (unlikely(rc)) {
+		rc = automatic ? explain_find(ioas, length, align, rc) :
+				 explain_check(ioas, *iova, length, rc);
 		goto out_unlock;
+	}
 
 	start = *iova;
 	for (area = chain; area; area = area->next) {
@@ -355,10 +436,9 @@ static int chain_map(struct ioas *ioas, struct area *chain, unsigned long offset
 		rc = -EINTR;
 		goto err_free;
 	}
-	if (!chain_is_aligned(chain, ioas->align)) {
-		rc = -EINVAL;
+	rc = chain_check_align(ioas, chain);
+	if (rc)
 		goto err_unlock;
-	}
 	rc = chain_insert(ioas, chain, iova, length,
 			  auto_align(ioas, offset, length), automatic);
 	if (rc)
@@ -390,8 +470,26 @@ err_free:
  * Page tables below
  */
 
+/* Why iova_space_reserve() said no. Under ioas.lock. */
+static int explain_reserve(struct ioas *ioas, const struct iova_range *range,
+			   int rc)
+{
+	unsigned long start = range->node.start, last = range->node.last;
+	struct area *area = area_first(ioas, start, last);
+	struct iova_range *allowed = first_range(&ioas->space.allowed, start, last);
+
+	return reason_set(ioas->ictx, rc,
+			  "IOVAs 0x%lx-0x%lx must be kept free (%s of %s %u), and IOAS %u has the %s 0x%lx-0x%lx",
+			  start, last, range->purpose.kind, range->purpose.of,
+			  range->purpose.id, ioas->obj.id,
+			  area ? "mapping" : "allowed range",
+			  area ? area->iova.start : allowed->node.start,
+			  area ? area->iova.last : allowed->node.last);
+}
+
 static int reserve_locked(struct ioas *ioas, unsigned long start,
-			  unsigned long last, const void *owner)
+			  unsigned long last, const void *owner,
+			  const struct iova_purpose *purpose)
 {
 	struct iova_range *range;
 	int rc;
@@ -403,8 +501,11 @@ static int reserve_locked(struct ioas *ioas, unsigned long start,
 	range->node.start = start;
 	range->node.last = last;
 	range->owner = owner;
+	range->purpose = *purpose;
 	mutex_lock(&ioas->lock);
 	rc = iova_space_reserve(&ioas->space, range);
+	if (rc)
+		explain_reserve(ioas, range, rc);
 	mutex_unlock(&ioas->lock);
 	if (rc)
 		kfree(range);
@@ -425,13 +526,13 @@ static void unreserve_locked(struct ioas *ioas, const void *owner)
 }
 
 int ioas_reserve(struct ioas *ioas, unsigned long start, unsigned long last,
-		 const void *owner)
+		 const void *owner, const struct iova_purpose *purpose)
 {
 	int rc;
 
 	if (down_write_killable(&ioas->tables_sem))
 		return -EINTR;
-	rc = reserve_locked(ioas, start, last, owner);
+	rc = reserve_locked(ioas, start, last, owner, purpose);
 	up_write(&ioas->tables_sem);
 	return rc;
 }
@@ -446,14 +547,16 @@ void ioas_unreserve(struct ioas *ioas, const void *owner)
 /* Keep areas out of where the table cannot translate. */
 static int reserve_beyond(struct ioas *ioas, const struct hwpt *hwpt)
 {
+	const struct iova_purpose beyond = { "aperture", "hwpt", hwpt->obj.id };
 	const struct core_limits *limits = &hwpt->limits;
 	int rc = 0;
 
 	if (limits->iova_first)
-		rc = reserve_locked(ioas, 0, limits->iova_first - 1, hwpt);
+		rc = reserve_locked(ioas, 0, limits->iova_first - 1, hwpt,
+				    &beyond);
 	if (!rc && limits->iova_last != ULONG_MAX)
 		rc = reserve_locked(ioas, limits->iova_last + 1, ULONG_MAX,
-				    hwpt);
+				    hwpt, &beyond);
 	return rc;
 }
 
@@ -462,8 +565,12 @@ static unsigned long table_align(const struct hwpt *hwpt)
 	return 1UL << __ffs(hwpt->limits.pgsizes);
 }
 
-/* With tables_sem held for writing all areas are ready, and stay. */
-static bool areas_are_aligned(struct ioas *ioas, unsigned long align)
+/*
+ * Can all areas do with that alignment? 0 or -EADDRINUSE. With tables_sem held
+ * for writing they are ready, and stay.
+ */
+static int areas_check_align(struct ioas *ioas, unsigned long align,
+			     const char *who)
 {
 	struct area *area;
 
@@ -471,8 +578,12 @@ static bool areas_are_aligned(struct ioas *ioas, unsigned long align)
 	     area = area_next(area, ULONG_MAX))
 		if ((area->iova.start | area_offset(area) |
 		     area_length(area)) & (align - 1))
-			return false;
-	return true;
+			return reason_set(ioas->ictx, -EADDRINUSE,
+					  "%s needs multiples of 0x%lx, and IOAS %u has the mapping 0x%lx-0x%lx of memory from byte 0x%x of a page on",
+					  who, align, ioas->obj.id,
+					  area->iova.start, area->iova.last,
+					  area->page_offset);
+	return 0;
 }
 
 static void ioas_update_align(struct ioas *ioas)
@@ -489,15 +600,14 @@ static void ioas_update_align(struct ioas *ioas)
 
 int ioas_add_access(struct ioas *ioas, struct access_link *link)
 {
-	int rc = 0;
+	int rc;
 
 	if (down_write_killable(&ioas->tables_sem))
 		return -EINTR;
-	if (areas_are_aligned(ioas, access_align(link->access))) {
+	rc = areas_check_align(ioas, access_align(link->access), "the access");
+	if (!rc) {
 		list_add_tail(&link->link, &ioas->accesses);
 		ioas_update_align(ioas);
-	} else {
-		rc = -EADDRINUSE;
 	}
 	up_write(&ioas->tables_sem);
 	return rc;
@@ -520,9 +630,13 @@ int ioas_set_small_pages(struct ioas *ioas, bool small)
 	if (small == ioas->small_pages)
 		goto out_unlock;
 	if (!list_empty(&ioas->hwpts))
-		rc = -EINVAL;
-	else if (small && !areas_are_aligned(ioas, PAGE_SIZE))
-		rc = -EADDRINUSE;
+		rc = reason_set(ioas->ictx, -EINVAL,
+				"IOAS %u has page tables, HWPT %u for one",
+				ioas->obj.id,
+				list_first_entry(&ioas->hwpts, struct hwpt,
+						 link)->obj.id);
+	else if (small)
+		rc = areas_check_align(ioas, PAGE_SIZE, "doing without huge pages");
 	if (rc)
 		goto out_unlock;
 	ioas->small_pages = small;
@@ -567,9 +681,10 @@ int ioas_add_table(struct ioas *ioas, struct hwpt *hwpt)
 
 	if (down_write_killable(&ioas->tables_sem))
 		return -EINTR;
-	if (align > ioas->align && !areas_are_aligned(ioas, align)) {
-		rc = -EADDRINUSE;
-		goto err_unlock;
+	if (align > ioas->align) {
+		rc = areas_check_align(ioas, align, "the page table");
+		if (rc)
+			goto err_unlock;
 	}
 	rc = reserve_beyond(ioas, hwpt);
 	if (rc)
@@ -623,7 +738,7 @@ int ioas_ioctl_alloc(struct iommufd_ucmd *ucmd)
 	int rc;
 
 	if (cmd->flags)
-		return -EOPNOTSUPP;
+		return reason_flags(ucmd->ictx, "flags", cmd->flags);
 	ioas = iommufd_object_alloc(ucmd->ictx, sizeof(*ioas),
 				    IOMMUFD_OBJECT_IOAS);
 	if (IS_ERR(ioas))
@@ -707,7 +822,7 @@ int ioas_ioctl_iova_ranges(struct iommufd_ucmd *ucmd)
 	int rc;
 
 	if (cmd->__reserved)
-		return -EOPNOTSUPP;
+		return reason_flags(ucmd->ictx, "__reserved", cmd->__reserved);
 	ioas = ioas_use(ucmd->ictx, cmd->ioas_id);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
@@ -732,14 +847,16 @@ int ioas_ioctl_iova_ranges(struct iommufd_ucmd *ucmd)
 	else
 		rc = iommufd_ucmd_respond(ucmd);
 	if (!rc && cmd->num_iovas > room)
-		rc = -EMSGSIZE;
+		rc = reason_set(ucmd->ictx, -EMSGSIZE,
+				"there are %u ranges, and room for %u",
+				cmd->num_iovas, room);
 	kvfree(ranges);
 out_unuse:
 	ioas_unuse(ioas);
 	return rc;
 }
 
-static int read_allowed(struct rb_root_cached *root,
+static int read_allowed(struct iommufd_ctx *ictx, struct rb_root_cached *root,
 			struct iommu_iova_range __user *in, u32 nr)
 {
 	struct iommu_iova_range user;
@@ -751,7 +868,9 @@ static int read_allowed(struct rb_root_cached *root,
 		if (copy_from_user(&user, &in[i], sizeof(user)))
 			return -EFAULT;
 		if (user.start > user.last)
-			return -EINVAL;
+			return reason_set(ictx, -EINVAL,
+					  "range %u starts at 0x%llx, behind its last 0x%llx",
+					  i, user.start, user.last);
 		range = kzalloc(sizeof(*range), GFP_KERNEL_ACCOUNT);
 		if (!range)
 			return -ENOMEM;
@@ -760,11 +879,39 @@ static int read_allowed(struct rb_root_cached *root,
 		rc = iova_allowed_insert(root, range);
 		if (rc) {
 			kfree(range);
-			return rc;
+			return reason_set(ictx, rc,
+					  "range %u, 0x%llx-0x%llx, meets another one",
+					  i, user.start, user.last);
 		}
 		cond_resched();
 	}
 	return 0;
+}
+
+/* Why iova_space_allow() said no. Under ioas.lock. */
+static int explain_allow(struct ioas *ioas, struct rb_root_cached *allowed,
+			 int rc)
+{
+	struct iova_range *reserved;
+	struct rb_node *rb;
+
+	for (rb = rb_first_cached(allowed); rb; rb = rb_next(rb)) {
+		struct interval_tree_node *node =
+			rb_entry(rb, struct interval_tree_node, rb);
+
+		reserved = first_range(&ioas->space.reserved, node->start,
+				       node->last);
+		if (reserved)
+			return reason_set(ioas->ictx, rc,
+					  "range 0x%lx-0x%lx meets the reserved range 0x%lx-0x%lx (%s of %s %u)",
+					  node->start, node->last,
+					  reserved->node.start,
+					  reserved->node.last,
+					  reserved->purpose.kind,
+					  reserved->purpose.of,
+					  reserved->purpose.id);
+	}
+	return rc;
 }
 
 int ioas_ioctl_allow_iovas(struct iommufd_ucmd *ucmd)
@@ -775,16 +922,18 @@ int ioas_ioctl_allow_iovas(struct iommufd_ucmd *ucmd)
 	int rc;
 
 	if (cmd->__reserved)
-		return -EOPNOTSUPP;
+		return reason_flags(ucmd->ictx, "__reserved", cmd->__reserved);
 	ioas = ioas_use(ucmd->ictx, cmd->ioas_id);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
 	if (cmd->num_iovas > ALLOWED_RANGES_MAX) {
-		rc = -EINVAL;
+		rc = reason_set(ucmd->ictx, -EINVAL,
+				"%u ranges are more than %u", cmd->num_iovas,
+				ALLOWED_RANGES_MAX);
 		goto out_unuse;
 	}
-	rc = read_allowed(&allowed, u64_to_user_ptr(cmd->allowed_iovas),
-			  cmd->num_iovas);
+	rc = read_allowed(ucmd->ictx, &allowed,
+			  u64_to_user_ptr(cmd->allowed_iovas), cmd->num_iovas);
 	if (rc)
 		goto out_free;
 	if (down_write_killable(&ioas->tables_sem)) {
@@ -793,6 +942,8 @@ int ioas_ioctl_allow_iovas(struct iommufd_ucmd *ucmd)
 	}
 	mutex_lock(&ioas->lock);
 	rc = iova_space_allow(&ioas->space, &allowed);
+	if (rc)
+		explain_allow(ioas, &allowed, rc);
 	mutex_unlock(&ioas->lock);
 	up_write(&ioas->tables_sem);
 out_free:
@@ -831,16 +982,28 @@ static int map_pinned(struct ioas *ioas, struct pinned *pinned,
 			 set_iova);
 }
 
+/* What MAP, MAP_FILE and COPY ask of a fixed IOVA. */
+static int check_fixed(struct iommufd_ctx *ictx, u32 flags, unsigned long iova,
+		       unsigned long length)
+{
+	if (!(flags & IOMMU_IOAS_MAP_FIXED_IOVA) || iova + (length - 1) >= iova)
+		return 0;
+	return reason_set(ictx, -EOVERFLOW,
+			  "0x%lx bytes at IOVA 0x%lx go beyond 2^64", length, iova);
+}
+
 /* What MAP and MAP_FILE ask of flags, length and a fixed IOVA. */
-static int check_map(u32 flags, unsigned long iova, unsigned long length)
+static int check_map(struct iommufd_ctx *ictx, u32 flags, unsigned long iova,
+		     unsigned long length)
 {
 	if (flags & ~MAP_FLAGS)
-		return -EOPNOTSUPP;
-	if (!prot_of(flags) || !length)
-		return -EINVAL;
-	if ((flags & IOMMU_IOAS_MAP_FIXED_IOVA) && iova + (length - 1) < iova)
-		return -EOVERFLOW;
-	return 0;
+		return reason_flags(ictx, "flags", flags & ~MAP_FLAGS);
+	if (!prot_of(flags))
+		return reason_set(ictx, -EINVAL,
+				  "flags name neither READABLE nor WRITEABLE");
+	if (!length)
+		return reason_set(ictx, -EINVAL, "length is 0");
+	return check_fixed(ictx, flags, iova, length);
 }
 
 static void map_set_iova(void *cmd, unsigned long iova)
@@ -858,8 +1021,8 @@ int ioas_ioctl_map(struct iommufd_ucmd *ucmd)
 	int rc;
 
 	if (cmd->__reserved)
-		return -EOPNOTSUPP;
-	rc = check_map(cmd->flags, iova, cmd->length);
+		return reason_flags(ucmd->ictx, "__reserved", cmd->__reserved);
+	rc = check_map(ucmd->ictx, cmd->flags, iova, cmd->length);
 	if (rc)
 		return rc;
 	ioas = ioas_use(ucmd->ictx, cmd->ioas_id);
@@ -889,7 +1052,7 @@ int ioas_ioctl_map_file(struct iommufd_ucmd *ucmd)
 	struct file *file;
 	int rc;
 
-	rc = check_map(cmd->flags, iova, cmd->length);
+	rc = check_map(ucmd->ictx, cmd->flags, iova, cmd->length);
 	if (rc)
 		return rc;
 	ioas = ioas_use(ucmd->ictx, cmd->ioas_id);
@@ -897,7 +1060,8 @@ int ioas_ioctl_map_file(struct iommufd_ucmd *ucmd)
 		return PTR_ERR(ioas);
 	file = fget(cmd->fd);
 	if (!file) {
-		rc = -EBADF;
+		rc = reason_set(ucmd->ictx, -EBADF,
+				"no file is open at descriptor %d", cmd->fd);
 		goto out_unuse;
 	}
 	pinned = pinned_alloc_file(ucmd->ictx, file, cmd->start, cmd->length,
@@ -909,6 +1073,15 @@ int ioas_ioctl_map_file(struct iommufd_ucmd *ucmd)
 out_unuse:
 	ioas_unuse(ioas);
 	return rc;
+}
+
+/* The area at hand is not ready. */
+static int explain_state(struct ioas *ioas, const struct area *area, int rc)
+{
+	return reason_set(ioas->ictx, rc,
+			  "the mapping 0x%lx-0x%lx is being %s by another ioctl",
+			  area->iova.start, area->iova.last,
+			  area->state == AREA_FILLING ? "made" : "unmapped");
 }
 
 /*
@@ -926,13 +1099,22 @@ static int chain_copy(struct ioas *ioas, unsigned long start,
 	mutex_lock(&ioas->lock);
 	for (area = area_first(ioas, start, last); ;
 	     area = area_next(area, last)) {
-		rc = -ENOENT;
-		if (!area || area->iova.start > from ||
-		    area->state != AREA_READY)
+		if (!area || area->iova.start > from) {
+			rc = reason_set(ioas->ictx, -ENOENT,
+					"nothing is mapped at IOVA 0x%lx of IOAS %u",
+					from, ioas->obj.id);
 			goto err_free;
-		rc = -EPERM;
-		if ((prot & IOMMU_WRITE) && !area->pinned->writable)
+		}
+		if (area->state != AREA_READY) {
+			rc = explain_state(ioas, area, -ENOENT);
 			goto err_free;
+		}
+		if ((prot & IOMMU_WRITE) && !area->pinned->writable) {
+			rc = reason_set(ioas->ictx, -EPERM,
+					"the memory of the mapping 0x%lx-0x%lx was given for reading only",
+					area->iova.start, area->iova.last);
+			goto err_free;
+		}
 
 		to = min(last, area->iova.last);
 		pinned_get(area->pinned);
@@ -974,15 +1156,17 @@ int ioas_ioctl_copy(struct iommufd_ucmd *ucmd)
 	int rc;
 
 	if (cmd->flags & ~MAP_FLAGS)
-		return -EOPNOTSUPP;
+		return reason_flags(ucmd->ictx, "flags", cmd->flags & ~MAP_FLAGS);
 	if (!cmd->length)
-		return -EINVAL;
+		return reason_set(ucmd->ictx, -EINVAL, "length is 0");
 	if (check_add_overflow((unsigned long)cmd->src_iova,
 			       (unsigned long)cmd->length - 1, &src_last))
-		return -EOVERFLOW;
-	if ((cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA) &&
-	    iova + (cmd->length - 1) < iova)
-		return -EOVERFLOW;
+		return reason_set(ucmd->ictx, -EOVERFLOW,
+				  "0x%llx bytes at source IOVA 0x%llx go beyond 2^64",
+				  cmd->length, cmd->src_iova);
+	rc = check_fixed(ucmd->ictx, cmd->flags, iova, cmd->length);
+	if (rc)
+		return rc;
 
 	ioas = ioas_use(ucmd->ictx, cmd->src_ioas_id);
 	if (IS_ERR(ioas))
@@ -1017,9 +1201,12 @@ static int chain_leave(struct ioas *ioas, unsigned long start,
 	for (area = area_first(ioas, start, last); area;
 	     area = area_next(area, last)) {
 		if (area->iova.start < start || area->iova.last > last)
-			rc = -ENOENT;
+			rc = reason_set(ioas->ictx, -ENOENT,
+					"IOVAs 0x%lx-0x%lx cut the mapping 0x%lx-0x%lx",
+					start, last, area->iova.start,
+					area->iova.last);
 		else if (area->state != AREA_READY)
-			rc = -EBUSY;
+			rc = explain_state(ioas, area, -EBUSY);
 		if (rc)
 			goto out_unlock;
 	}
@@ -1083,7 +1270,10 @@ static int ioas_unmap(struct ioas *ioas, unsigned long start,
 	if (rc)
 		goto out_unlock;
 	if (!chain) {
-		rc = start || last != ULONG_MAX ? -ENOENT : 0;
+		if (start || last != ULONG_MAX)
+			rc = reason_set(ioas->ictx, -ENOENT,
+					"nothing is mapped in 0x%lx-0x%lx of IOAS %u",
+					start, last, ioas->obj.id);
 		goto out_unlock;
 	}
 	rc = chain_unpin(ioas, chain);
@@ -1110,10 +1300,12 @@ int ioas_ioctl_unmap(struct iommufd_ucmd *ucmd)
 	if (!start && cmd->length == ULONG_MAX)
 		last = ULONG_MAX;
 	else if (!cmd->length)
-		return -EINVAL;
+		return reason_set(ucmd->ictx, -EINVAL, "length is 0");
 	else if (check_add_overflow(start, (unsigned long)cmd->length - 1,
 				    &last))
-		return -EOVERFLOW;
+		return reason_set(ucmd->ictx, -EOVERFLOW,
+				  "0x%llx bytes at IOVA 0x%lx go beyond 2^64",
+				  cmd->length, start);
 
 	ioas = ioas_use(ucmd->ictx, cmd->ioas_id);
 	if (IS_ERR(ioas))

@@ -130,10 +130,10 @@ void ioas_remove_table(struct ioas *ioas, struct hwpt *hwpt);
 
 /*
  * Keep a range out of the address space on behalf of @owner; unreserve takes
- * back all of an owner's. 0, -EADDRINUSE, -ENOMEM, -EINTR.
+ * back all of an owner's. @purpose is for texts. 0, -EADDRINUSE, -ENOMEM, -EINTR.
  */
 int ioas_reserve(struct ioas *ioas, unsigned long start, unsigned long last,
-		 const void *owner);
+		 const void *owner, const struct iova_purpose *purpose);
 void ioas_unreserve(struct ioas *ioas, const void *owner);
 
 #endif

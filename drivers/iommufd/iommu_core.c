@@ -67,6 +67,28 @@ int core_group_claim(struct iommu_group *group, void *owner)
 	return rc;
 }
 
+struct user_name {
+	char *name;
+	size_t size;
+};
+
+static int note_user(struct device *dev, void *data)
+{
+	struct user_name *user = data;
+	int yes = kernel_does_dma(dev, NULL);
+
+	if (yes)
+		strscpy(user->name, dev_name(dev), user->size);
+	return yes;
+}
+
+bool core_group_user(struct iommu_group *group, char *name, size_t size)
+{
+	struct user_name user = { name, size };
+
+	return iommu_group_for_each_dev(group, &user, note_user);
+}
+
 void core_group_release(struct iommu_group *group)
 {
 	iommu_group_release_dma_owner(group);

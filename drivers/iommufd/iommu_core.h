@@ -44,6 +44,9 @@ struct core_limits {
 int core_group_claim(struct iommu_group *group, void *owner);
 void core_group_release(struct iommu_group *group);
 
+/* The name of a device of the group that a kernel driver does DMA with. */
+bool core_group_user(struct iommu_group *group, char *name, size_t size);
+
 /* The table that a claimed group is parked on. */
 struct iommu_domain *core_parked(struct device *dev);
 

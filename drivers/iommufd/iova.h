@@ -68,6 +68,13 @@ int iova_map_find_free(const struct iova_map *map, unsigned long start,
 		       unsigned long last, unsigned long length,
 		       unsigned long align, unsigned long *iova);
 
+/* What a range is reserved for, for people: the "msi" window of "group" 3. */
+struct iova_purpose {
+	const char *kind;
+	const char *of;
+	unsigned int id;
+};
+
 /*
  * A reserved or an allowed range. The caller allocates it, zeroed, sets
  * node.start, node.last and, for a reserved one, @owner; and frees it.
@@ -75,6 +82,7 @@ int iova_map_find_free(const struct iova_map *map, unsigned long start,
 struct iova_range {
 	struct interval_tree_node node;
 	const void *owner;
+	struct iova_purpose purpose;	/* of a reserved one */
 };
 
 struct iova_space {

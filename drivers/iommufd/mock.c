@@ -843,6 +843,7 @@ static int op_fail_attach(struct iommufd_ucmd *ucmd)
  */
 
 static const char reserved_owner[] = "test";
+static const struct iova_purpose reserved_purpose = { "test", "context", 0 };
 
 static int op_add_reserved(struct iommufd_ucmd *ucmd)
 {
@@ -859,7 +860,7 @@ static int op_add_reserved(struct iommufd_ucmd *ucmd)
 	ioas = ioas_use(ucmd->ictx, cmd->id);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
-	rc = ioas_reserve(ioas, start, last, reserved_owner);
+	rc = ioas_reserve(ioas, start, last, reserved_owner, &reserved_purpose);
 	ioas_unuse(ioas);
 	return rc;
 }

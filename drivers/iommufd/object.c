@@ -182,9 +182,77 @@ static void finish_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj,
 	free_object(ictx, obj);
 }
 
-int iommufd_object_destroy(struct iommufd_ctx *ictx, u32 id)
+/*
+ * Does an object of the table use another one? Only what the table's lock keeps
+ * alive is looked into: it is for a text.
+ */
+static bool object_uses(const struct iommufd_object *user,
+			const struct iommufd_object *obj)
+{
+	const struct iommufd_device *idev;
+	const struct iommufd_access *access;
+
+	switch (user->type) {
+	case IOMMUFD_OBJECT_HWPT:
+		return &container_of(user, struct hwpt, obj)->ioas->obj == obj;
+	case IOMMUFD_OBJECT_DEVICE:
+		idev = container_of(user, struct iommufd_device, obj);
+		return READ_ONCE(idev->dgroup->hwpt_id) == obj->id &&
+		       READ_ONCE(idev->attached);
+	case IOMMUFD_OBJECT_ACCESS:
+		access = container_of(user, struct iommufd_access, obj);
+		return obj->type == IOMMUFD_OBJECT_IOAS &&
+		       READ_ONCE(access->ioas) ==
+			       container_of(obj, struct ioas, obj);
+	default:
+		return false;
+	}
+}
+
+/* As far as a text goes, and a walk under a spinlock. */
+#define USERS_NAMED	4
+#define USERS_SEARCHED	1024
+
+/* Why an object cannot be destroyed. Caller holds the table's lock. */
+static int explain_users(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+{
+	unsigned int named = 0, searched = 0;
+	struct iommufd_object *user;
+	char names[80];
+	unsigned long id;
+	int length = 0;
+
+	lockdep_assert_held(&ictx->objects.xa_lock);
+	if (obj->type == IOMMUFD_OBJECT_DEVICE ||
+	    obj->type == IOMMUFD_OBJECT_ACCESS)
+		return reason_set(ictx, -EBUSY,
+				  "object %u is %s: it goes when its driver gives it back",
+				  obj->id, nouns[obj->type]);
+	if (obj->type == IOMMUFD_OBJECT_HWPT &&
+	    container_of(obj, struct hwpt, obj)->automatic)
+		return reason_set(ictx, -EBUSY,
+				  "HWPT %u was made by an attach: it goes with its last device",
+				  obj->id);
+	xa_for_each(&ictx->objects, id, user) {
+		if (named == USERS_NAMED || searched++ == USERS_SEARCHED)
+			break;
+		if (!object_uses(user, obj))
+			continue;
+		length += scnprintf(names + length, sizeof(names) - length,
+				    "%s%s %u", named ? ", " : "",
+				    nouns[user->type], user->id);
+		named++;
+	}
+	if (!named)
+		strscpy(names, "an ioctl that is under way", sizeof(names));
+	return reason_set(ictx, -EBUSY, "object %u is used by %s", obj->id,
+			  names);
+}
+
+static int try_destroy(struct iommufd_ctx *ictx, u32 id, bool explain)
 {
 	struct iommufd_object *obj;
+	int rc = -EBUSY;
 
 	xa_lock(&ictx->objects);
 	obj = find_locked(ictx, id, IOMMUFD_OBJECT_ANY);
@@ -193,8 +261,10 @@ int iommufd_object_destroy(struct iommufd_ctx *ictx, u32 id)
 		return PTR_ERR(obj);
 	}
 	if (refcount_read(&obj->users) != USERS_PLAIN) {
+		if (explain)
+			rc = explain_users(ictx, obj);
 		xa_unlock(&ictx->objects);
-		return -EBUSY;
+		return rc;
 	}
 	/* Storing NULL keeps the ID reserved. */
 	__xa_store(&ictx->objects, id, NULL, GFP_NOWAIT);
@@ -202,6 +272,11 @@ int iommufd_object_destroy(struct iommufd_ctx *ictx, u32 id)
 
 	finish_destroy(ictx, obj, USERS_PLAIN);
 	return 0;
+}
+
+int iommufd_object_destroy(struct iommufd_ctx *ictx, u32 id)
+{
+	return try_destroy(ictx, id, true);
 }
 
 void iommufd_object_destroy_owned(struct iommufd_ctx *ictx,
@@ -220,7 +295,7 @@ void iommufd_object_destroy_all(struct iommufd_ctx *ictx)
 	do {
 		progress = false;
 		xa_for_each(&ictx->objects, id, obj) {
-			if (iommufd_object_destroy(ictx, id))
+			if (try_destroy(ictx, id, false))
 				continue;
 			progress = true;
 		}

@@ -22,20 +22,22 @@ static int option_rlimit_mode(struct iommufd_ctx *ictx,
 	int rc = 0;
 
 	if (cmd->object_id)
-		return -EOPNOTSUPP;
+		return reason_flags(ictx, "object_id", cmd->object_id);
 	if (cmd->op == IOMMU_OPTION_OP_GET) {
 		cmd->val64 = READ_ONCE(ictx->charge_process);
 		return 0;
 	}
 	if (cmd->val64 > 1)
-		return -EINVAL;
+		return reason_set(ictx, -EINVAL, "val64 is %llu, not 0 or 1",
+				  cmd->val64);
 	if (!capable(CAP_SYS_RESOURCE))
-		return -EPERM;
+		return reason_set(ictx, -EPERM, "needs CAP_SYS_RESOURCE");
 	xa_lock(&ictx->objects);
 	if (xa_empty(&ictx->objects))
 		WRITE_ONCE(ictx->charge_process, cmd->val64);
 	else
-		rc = -EBUSY;
+		rc = reason_set(ictx, -EBUSY,
+				"the context has objects: set the mode first");
 	xa_unlock(&ictx->objects);
 	return rc;
 }
@@ -47,7 +49,8 @@ static int option_huge_pages(struct iommufd_ctx *ictx, struct iommu_option *cmd)
 	int rc;
 
 	if (cmd->op == IOMMU_OPTION_OP_SET && cmd->val64 > 1)
-		return -EINVAL;
+		return reason_set(ictx, -EINVAL, "val64 is %llu, not 0 or 1",
+				  cmd->val64);
 	obj = iommufd_object_use(ictx, cmd->object_id, IOMMUFD_OBJECT_IOAS);
 	if (IS_ERR(obj))
 		return PTR_ERR(obj);
@@ -68,9 +71,9 @@ int option_ioctl(struct iommufd_ucmd *ucmd)
 	int rc;
 
 	if (cmd->__reserved)
-		return -EOPNOTSUPP;
+		return reason_flags(ucmd->ictx, "__reserved", cmd->__reserved);
 	if (cmd->op != IOMMU_OPTION_OP_GET && cmd->op != IOMMU_OPTION_OP_SET)
-		return -EOPNOTSUPP;
+		return reason_flags(ucmd->ictx, "op", cmd->op);
 	switch (cmd->option_id) {
 	case IOMMU_OPTION_RLIMIT_MODE:
 		rc = option_rlimit_mode(ucmd->ictx, cmd);
@@ -79,7 +82,7 @@ int option_ioctl(struct iommufd_ucmd *ucmd)
 		rc = option_huge_pages(ucmd->ictx, cmd);
 		break;
 	default:
-		return -EOPNOTSUPP;
+		return reason_flags(ucmd->ictx, "option_id", cmd->option_id);
 	}
 	if (!rc && cmd->op == IOMMU_OPTION_OP_GET)
 		rc = iommufd_ucmd_respond(ucmd);
@@ -94,12 +97,13 @@ int vfio_ioas_ioctl(struct iommufd_ucmd *ucmd)
 	struct iommufd_object *obj;
 
 	if (cmd->__reserved)
-		return -EOPNOTSUPP;
+		return reason_flags(ictx, "__reserved", cmd->__reserved);
 	switch (cmd->op) {
 	case IOMMU_VFIO_IOAS_GET:
 		cmd->ioas_id = READ_ONCE(ictx->vfio_ioas_id);
 		if (!cmd->ioas_id)
-			return -ENODEV;
+			return reason_set(ictx, -ENODEV,
+					  "no IOAS was chosen for the legacy ioctls");
 		return iommufd_ucmd_respond(ucmd);
 	case IOMMU_VFIO_IOAS_SET:
 		/* Used until it is noted, so that its end cannot be missed. */
@@ -114,6 +118,6 @@ int vfio_ioas_ioctl(struct iommufd_ucmd *ucmd)
 		WRITE_ONCE(ictx->vfio_ioas_id, 0);
 		return 0;
 	default:
-		return -EOPNOTSUPP;
+		return reason_flags(ictx, "op", cmd->op);
 	}
 }

@@ -4,7 +4,7 @@
  *
  * The texts are entries of a small array. An entry that reason_set() wrote is of
  * no failure until its operation ends with the errno that it explains; should
- * the operation succeed by another way the entry is the first to be used again.
+ * the operation succeed by another way, the task uses the entry again.
  * Entries belong to tasks, so that operations which fail at the same time do not
  * take each other's. Which operation of its task an entry is of is told by a
  * number, which grows with each change of any.
@@ -67,6 +67,12 @@ int reason_set(struct iommufd_ctx *ictx, int rc, const char *fmt, ...)
 	va_end(args);
 	spin_unlock(&reasons->lock);
 	return rc;
+}
+
+int reason_flags(struct iommufd_ctx *ictx, const char *field, u64 value)
+{
+	return reason_set(ictx, -EOPNOTSUPP, "0x%llx in %s is not supported",
+			  value, field);
 }
 
 /* The caller's last entry since then. */

@@ -57,6 +57,9 @@ void reasons_init(struct reasons *reasons);
 __printf(3, 4)
 int reason_set(struct iommufd_ctx *ictx, int rc, const char *fmt, ...);
 
+/* -EOPNOTSUPP: a field, or bits of it, that must be 0. */
+int reason_flags(struct iommufd_ctx *ictx, const char *field, u64 value);
+
 void reason_fail(struct iommufd_ctx *ictx, unsigned long since, const char *op,
 		 int rc);
 
