@@ -65,6 +65,7 @@ struct iommufd_ctx {
 
 	struct mutex owner_lock;	/* innermost; protects owner */
 	struct pin_owner *owner;	/* of the last MAP, to be shared */
+	atomic_long_t nr_charged;	/* pages that are pinned, or about to be */
 
 	struct reasons reasons;		/* what has failed, and why */
 };

@@ -34,6 +34,7 @@
  */
 struct pin_owner {
 	struct kref kref;
+	struct iommufd_ctx *ictx;	/* outlives it */
 	bool exempt;			/* had CAP_IPC_LOCK */
 	bool process;			/* limited by process, not by user */
 	struct mm_struct *mm;		/* mmgrab: mmget only to pin */
@@ -84,6 +85,7 @@ static struct pin_owner *pin_owner_get(struct iommufd_ctx *ictx)
 	if (!owner)
 		return ERR_PTR(-ENOMEM);
 	kref_init(&owner->kref);
+	owner->ictx = ictx;
 	owner->exempt = exempt;
 	owner->process = process;
 	owner->mm = current->mm;
@@ -108,14 +110,27 @@ void pin_owner_forget(struct iommufd_ctx *ictx)
 	ictx->owner = NULL;
 }
 
-static int add_limited(atomic_long_t *counter, unsigned long nr_pages,
-		       unsigned long limit)
+#define PAGES_TO_KB(nr)	((nr) << (PAGE_SHIFT - 10))
+
+static int explain_limit(struct pin_owner *owner, unsigned long used,
+			 unsigned long nr_pages, unsigned long limit)
+{
+	return reason_set(owner->ictx, -ENOMEM,
+			  "RLIMIT_MEMLOCK of the %s is %lu kB, %lu kB of it are in use, %lu kB were asked for: %lu kB too many",
+			  owner->process ? "process" : "user",
+			  PAGES_TO_KB(limit), PAGES_TO_KB(used),
+			  PAGES_TO_KB(nr_pages),
+			  PAGES_TO_KB(used + nr_pages - limit));
+}
+
+static int add_limited(struct pin_owner *owner, atomic_long_t *counter,
+		       unsigned long nr_pages, unsigned long limit)
 {
 	unsigned long old = atomic_long_read(counter);
 
 	do {
 		if (nr_pages > limit || old > limit - nr_pages)
-			return -ENOMEM;
+			return explain_limit(owner, old, nr_pages, limit);
 	} while (!atomic_long_try_cmpxchg(counter, (long *)&old,
 					  old + nr_pages));
 	return 0;
@@ -130,17 +145,19 @@ static int charge(struct pin_owner *owner, unsigned long nr_pages)
 	unsigned long limit;
 	int rc;
 
-	if (owner->exempt) {
-		atomic64_add(nr_pages, &owner->mm->pinned_vm);
-		return 0;
+	if (!owner->exempt) {
+		limit = task_rlimit(owner->task, RLIMIT_MEMLOCK) >> PAGE_SHIFT;
+		rc = add_limited(owner, owner->process ?
+					&owner->mm->pinned_vm :
+					&owner->user->locked_vm,
+				 nr_pages, limit);
+		if (rc)
+			return rc;
 	}
-	limit = task_rlimit(owner->task, RLIMIT_MEMLOCK) >> PAGE_SHIFT;
-	if (owner->process)
-		return add_limited(&owner->mm->pinned_vm, nr_pages, limit);
-	rc = add_limited(&owner->user->locked_vm, nr_pages, limit);
-	if (!rc)
+	if (owner->exempt || !owner->process)
 		atomic64_add(nr_pages, &owner->mm->pinned_vm);
-	return rc;
+	atomic_long_add(nr_pages, &owner->ictx->nr_charged);
+	return 0;
 }
 
 static void uncharge(struct pin_owner *owner, unsigned long nr_pages)
@@ -148,6 +165,7 @@ static void uncharge(struct pin_owner *owner, unsigned long nr_pages)
 	if (!owner->exempt && !owner->process)
 		atomic_long_sub(nr_pages, &owner->user->locked_vm);
 	atomic64_sub(nr_pages, &owner->mm->pinned_vm);
+	atomic_long_sub(nr_pages, &owner->ictx->nr_charged);
 }
 
 struct pinned *pinned_alloc(struct iommufd_ctx *ictx, unsigned long uptr,
@@ -158,7 +176,9 @@ struct pinned *pinned_alloc(struct iommufd_ctx *ictx, unsigned long uptr,
 	unsigned long last;
 
 	if (check_add_overflow(uptr, length - 1, &last))
-		return ERR_PTR(-EOVERFLOW);
+		return ERR_PTR(reason_set(ictx, -EOVERFLOW,
+					  "0x%lx bytes from user address or offset 0x%lx on go beyond 2^64",
+					  length, uptr));
 
 	owner = pin_owner_get(ictx);
 	if (IS_ERR(owner))
@@ -191,10 +211,14 @@ struct pinned *pinned_alloc_file(struct iommufd_ctx *ictx, struct file *file,
 
 	if ((magic != TMPFS_MAGIC && magic != HUGETLBFS_MAGIC) ||
 	    !S_ISREG(file_inode(file)->i_mode))
-		return ERR_PTR(-EINVAL);
+		return ERR_PTR(reason_set(ictx, -EINVAL,
+					  "the file is no memfd, and not of tmpfs or hugetlbfs"));
 	if (!(file->f_mode & FMODE_READ) ||
 	    (writable && !(file->f_mode & FMODE_WRITE)))
-		return ERR_PTR(-EACCES);
+		return ERR_PTR(reason_set(ictx, -EACCES,
+					  "the file is not open for %s",
+					  file->f_mode & FMODE_READ ?
+					  "writing" : "reading"));
 	pinned = pinned_alloc(ictx, start, length, writable);
 	if (!IS_ERR(pinned))
 		pinned->file = get_file(file);
@@ -426,6 +450,48 @@ static int fault_in(const struct pinned *pinned, unsigned long uptr)
 	return rc;
 }
 
+/* What stands in the way of pinning there, as far as can be seen afterwards. */
+static const char *explain_address(const struct pinned *pinned,
+				   unsigned long uptr)
+{
+	struct mm_struct *mm = pinned->owner->mm;
+	const char *why = "the kernel refuses to pin what is there";
+	struct vm_area_struct *vma;
+
+	if (!mmget_not_zero(mm))
+		return "the process that mapped it is gone";
+	if (mmap_read_lock_killable(mm))
+		goto out_put;
+	vma = find_vma(mm, uptr);
+	if (!vma || vma->vm_start > uptr)
+		why = "no memory is mapped there";
+	else if (vma->vm_flags & (VM_IO | VM_PFNMAP))
+		why = "it is a mapping of a device, not memory";
+	else if (pinned->writable && !(vma->vm_flags & VM_WRITE))
+		why = "it is mapped without PROT_WRITE";
+	else if (!(vma->vm_flags & (VM_READ | VM_WRITE)))
+		why = "it is mapped without PROT_READ";
+	mmap_read_unlock(mm);
+out_put:
+	mmput(mm);
+	return why;
+}
+
+static int explain_pin(const struct pinned *pinned, unsigned long index, int rc)
+{
+	unsigned long uptr = pinned->uptr + (index << PAGE_SHIFT);
+
+	if (!pinned->file)
+		return reason_set(pinned->owner->ictx, rc,
+				  "page at user address 0x%lx (index %lu of %lu) cannot be pinned: %s",
+				  uptr, index, pinned->nr_pages,
+				  explain_address(pinned, uptr));
+	return reason_set(pinned->owner->ictx, rc,
+			  "page at byte 0x%lx of the file (index %lu of %lu) cannot be pinned: the file has 0x%llx bytes",
+			  uptr, index, pinned->nr_pages,
+			  i_size_read(file_inode(pinned->file)));
+}
+
 /* Pin pages from index on. Returns how many, at least one, or an errno. */
 static long pin(const struct pinned *pinned, unsigned long index,
 		unsigned long nr, struct page **pages)
@@ -444,9 +510,11 @@ static long pin(const struct pinned *pinned, unsigned long index,
 	} else {
 		rc = -EFAULT;	/* the process is gone, and its memory */
 	}
-	if (fatal_signal_pending(current) && rc <= 0)
+	if (likely(rc > 0))
+		return rc;
+	if (fatal_signal_pending(current))
 		return -EINTR;
-	return rc ?: -EFAULT;
+	return explain_pin(pinned, index, rc ?: -EFAULT);
 }
 
 static void unpin(void *arg, unsigned long pfn, unsigned long nr)
