@@ -5,6 +5,7 @@
 #   make modules              iommufd.ko and vfio.ko for KDIR's kernel
 #        tools examples       the vfio-cdev tool, the example drivers
 #        test-host            pure-logic code in userspace, under sanitizers
+#        fuzz                 the same led by coverage, OPERATIONS=20000000
 #        test-vm              every line of tests/vm/ring2 in a virtual machine
 #        lint                 see tests/lint/run
 #        install uninstall    modules to updates/, tool to PREFIX/bin
@@ -103,6 +104,10 @@ test-host:
 	$(MAKE) -C tests/host O=$(top)/tests/host check
 	$(if $(wildcard tests/tool/host),$(MAKE) -C tools/vfio-cdev O=$(top)/tools check)
 
+fuzz:
+	@mkdir -p $(top)/tests/fuzz
+	$(MAKE) -C tests/fuzz O=$(top)/tests/fuzz $(if $(OPERATIONS),OPERATIONS=$(OPERATIONS)) check
+
 test-vm: modules tools examples kselftest
 	$(MAKE) modules TEST=1
 	tests/vm/ring
@@ -150,5 +155,5 @@ endef
 clean:
 	rm -rf $(top)
 
-.PHONY: all kdir print-kdir mirror modules sparse tools examples kselftest test-host test-vm \
+.PHONY: all kdir print-kdir mirror modules sparse tools examples kselftest test-host fuzz test-vm \
 	lint bench install uninstall clean

@@ -55,6 +55,26 @@ static inline bool choices_left(const struct choices *choices)
 	return choices->size;
 }
 
+/*
+ * Steps of the models so far: each changes or asks something and is compared. A
+ * model looks at everything every HOST_LOOK_EVERY steps and after the last one,
+ * and at what a step was about after each. A fuzzer gains speed by looking less
+ * often and loses little: what is wrong stays wrong.
+ */
+extern unsigned long host_operations;
+
+#ifdef HOST_FUZZ
+#define HOST_LOOK_EVERY	32
+#else
+#define HOST_LOOK_EVERY	1
+#endif
+
+/* One step is done. Is it time to look at everything? */
+static inline bool host_step(const struct choices *choices)
+{
+	return !(++host_operations % HOST_LOOK_EVERY) || !choices_left(choices);
+}
+
 /* Fill a buffer from a generator with a fixed law, so that seeds reproduce. */
 void host_random(uint64_t *state, uint8_t *data, size_t size);
 
@@ -75,5 +95,14 @@ extern double host_seconds;
  */
 void host_random_runs(void (*model)(struct choices *choices), uint64_t seed,
 		      double share);
+
+/*
+ * A fuzzer is to look for ways through what is tested, not through the models:
+ * those come after this header, the source they test before it.
+ */
+#ifdef HOST_FUZZ
+#pragma clang attribute push(__attribute__((no_sanitize("coverage"))), \
+			     apply_to = function)
+#endif
 
 #endif

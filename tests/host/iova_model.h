@@ -310,6 +310,8 @@ static void step_remove(struct model *m, struct choices *choices)
 {
 	unsigned int i = choose(choices, NR_AREAS), k;
 
+	for (k = 0; !m->node_used[i] && k < NR_AREAS; k++)
+		i = (i + 1) % NR_AREAS;
 	if (!m->node_used[i])
 		return;
 	for (k = 0; m->areas.at[k].start != m->node[i].start; k++)
@@ -493,6 +495,8 @@ static void iova_model(struct choices *choices)
 			step_ask(&m, choices);
 			break;
 		}
+		if (!host_step(choices))
+			continue;
 		check_map(&m.space.areas, &m.areas);
 		/* Nothing that must not meet does. */
 		for (i = 0; i < m.reserved.nr; i++) {

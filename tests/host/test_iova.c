@@ -14,8 +14,8 @@ static unsigned int nr_nodes, nr_ranges;
 static void fresh(void)
 {
 	iova_space_init(&space);
-	memset(nodes, 0, sizeof(nodes));
-	memset(ranges, 0, sizeof(ranges));
+	memset(nodes, 0, nr_nodes * sizeof(nodes[0]));
+	memset(ranges, 0, nr_ranges * sizeof(ranges[0]));
 	nr_nodes = 0;
 	nr_ranges = 0;
 }
@@ -355,6 +355,165 @@ static void usable_stretches_are_what_is_not_reserved(void)
 	expect(!iova_space_next_usable(&space, TOP, &start, &last));
 }
 
+/*
+ * Every arrangement of what is taken among the first and among the last SLOTS
+ * places of the 64-bit space, every window, length and alignment: held against
+ * a look at each place, in numbers that do not wrap.
+ */
+#define SLOTS	9u
+
+static bool place_fits(unsigned int taken, unsigned int at, unsigned int length,
+		       unsigned int window_last)
+{
+	unsigned int i;
+
+	if (at + length - 1 > window_last)
+		return false;
+	for (i = at; i < at + length; i++)
+		if (taken & 1u << i)
+			return false;
+	return true;
+}
+
+/* Place i is base + i. What search finds in [first, last] of these. */
+static void one_search(unsigned long base, unsigned int taken,
+		       unsigned int first, unsigned int last,
+		       unsigned int length, unsigned int align)
+{
+	bool whole = !first && last == SLOTS - 1;
+	unsigned long iova;
+	unsigned int at;
+
+	for (at = first; at <= last; at++)
+		if ((base + at) % align == 0 &&
+		    place_fits(taken, at, length, last))
+			break;
+	if (at <= last) {
+		expect_free(base + first, base + last, length, align,
+			    base + at);
+		if (!whole)
+			return;
+		expect_eq(iova_space_find(&space, length, align, &iova), 0);
+		expect_eq(iova, base + at);
+	} else {
+		expect_full(base + first, base + last, length, align);
+		if (whole)
+			expect_eq(iova_space_find(&space, length, align, &iova),
+				  -ENOSPC);
+	}
+}
+
+static void every_search(unsigned long base, unsigned int taken)
+{
+	unsigned int first, last, length, align;
+
+	for (first = 0; first < SLOTS; first++)
+		for (last = first; last < SLOTS; last++)
+			for (length = 1; length <= SLOTS + 1; length++)
+				for (align = 1; align <= 8; align *= 2)
+					one_search(base, taken, first, last,
+						   length, align);
+}
+
+static void every_check(unsigned long base, unsigned int taken)
+{
+	unsigned int at, length, align;
+	int want;
+
+	for (at = 0; at < SLOTS; at++)
+		for (length = 0; length <= SLOTS + 1; length++)
+			for (align = 1; align <= 8; align *= 2) {
+				if (!length || ((base + at) | length) %
+					       align)
+					want = -EINVAL;
+				else if ((wide)base + at + length - 1 > TOP)
+					want = -EOVERFLOW;
+				else if (at + length <= SLOTS &&
+					 place_fits(taken, at, length,
+						    SLOTS - 1))
+					want = 0;
+				else
+					want = -EEXIST;
+				expect_eq(iova_space_check(&space, base + at,
+							   length, align),
+					  want);
+			}
+}
+
+static void every_arrangement(unsigned long base)
+{
+	unsigned int taken, i;
+
+	for (taken = 0; taken < 1u << SLOTS; taken++) {
+		fresh();
+		if (base)
+			take(0, base - 1);
+		else
+			take(SLOTS, TOP);
+		for (i = 0; i < SLOTS; i++)
+			if (taken & 1u << i)
+				take(base + i, base + i);
+		every_search(base, taken);
+		every_check(base, taken);
+	}
+}
+
+static void every_arrangement_of_the_last_places_agrees(void)
+{
+	every_arrangement(0 - (unsigned long)SLOTS);
+}
+
+static void every_arrangement_of_the_first_places_agrees(void)
+{
+	every_arrangement(0);
+}
+
+/* The stretches at or above each place of the last PLACES. */
+#define PLACES	6u
+
+static void every_stretch(unsigned int covered)
+{
+	unsigned long base = 0 - (unsigned long)PLACES, start, last;
+	unsigned int from, f, l;
+
+	for (from = 0; from < PLACES; from++) {
+		for (f = from; f < PLACES && covered & 1u << f; f++)
+			;
+		expect_eq(iova_space_next_usable(&space, base + from, &start,
+						 &last), f < PLACES);
+		if (f == PLACES)
+			continue;
+		for (l = f; l + 1 < PLACES && !(covered & 2u << l); l++)
+			;
+		expect_eq(start, base + f);
+		expect_eq(last, base + l);
+	}
+}
+
+/* Three reserved ranges there, overlapping or not, in every way. */
+static void every_usable_stretch_at_the_top_agrees(void)
+{
+	unsigned long base = 0 - (unsigned long)PLACES;
+	unsigned int nr = PLACES * PLACES, pick, i, which, covered, f, l;
+	int dev;
+
+	for (pick = 0; pick < nr * nr * nr; pick++) {
+		fresh();
+		covered = 0;
+		for (i = 0, which = pick; i < 3; i++, which /= nr) {
+			f = which % nr / PLACES;
+			l = which % PLACES;
+			if (f > l)
+				continue;
+			expect_eq(iova_space_reserve(&space,
+						     range(base + f, base + l,
+							   &dev)), 0);
+			covered |= (2u << l) - (1u << f);
+		}
+		every_stretch(covered);
+	}
+}
+
 static void random_calls(void)
 {
 	host_random_runs(iova_model, 3, 1);
@@ -379,6 +538,9 @@ static const struct host_test tests[] = {
 	T(choice_avoids_reserved_taken_and_not_allowed),
 	T(choice_at_the_top_never_overlaps),
 	T(usable_stretches_are_what_is_not_reserved),
+	T(every_arrangement_of_the_last_places_agrees),
+	T(every_arrangement_of_the_first_places_agrees),
+	T(every_usable_stretch_at_the_top_agrees),
 	{ "random_calls_agree_with_lists", random_calls },
 };
 
