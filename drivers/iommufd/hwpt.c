@@ -192,7 +192,8 @@ static struct hwpt *hwpt_alloc_for(struct iommufd_ctx *ictx, struct ioas *ioas,
 
 int hwpt_ioctl_alloc(struct iommufd_ucmd *ucmd)
 {
-	struct iommu_hwpt_alloc *cmd = ucmd->cmd;
+	struct hwpt_alloc_arg *arg = ucmd->cmd;
+	struct iommu_hwpt_alloc *cmd = &arg->cmd;
 	struct iommufd_ctx *ictx = ucmd->ictx;
 	struct iommufd_object *obj;
 	struct hwpt *hwpt;
@@ -203,6 +204,16 @@ int hwpt_ioctl_alloc(struct iommufd_ucmd *ucmd)
 		return reason_flags(ictx, "flags", cmd->flags);
 	if (cmd->__reserved)
 		return reason_flags(ictx, "__reserved", cmd->__reserved);
+	if (arg->__reserved2)
+		return reason_flags(ictx, "__reserved2", arg->__reserved2);
+	if (arg->data_type != IOMMU_HWPT_DATA_NONE)
+		return reason_set(ictx, -EOPNOTSUPP,
+				  "data_type is %u: no IOMMU here takes data",
+				  arg->data_type);
+	if (arg->data_len)
+		return reason_set(ictx, -EINVAL,
+				  "data_len is %u for a data_type without data",
+				  arg->data_len);
 	obj = iommufd_object_use(ictx, cmd->pt_id, IOMMUFD_OBJECT_ANY);
 	if (IS_ERR(obj))
 		return PTR_ERR(obj);

@@ -5,6 +5,7 @@
 
 #include <linux/list.h>
 #include <linux/rwsem.h>
+#include <uapi/linux/iommufd.h>
 
 #include "iommu_core.h"
 #include "object.h"
@@ -75,6 +76,19 @@ void hwpt_put(struct hwpt *hwpt, struct device_group *dgroup);
  * parked and nobody else knows it. 0 or an errno.
  */
 int hwpt_make_spare(struct device_group *dgroup);
+
+/*
+ * What IOMMU_HWPT_ALLOC takes: the struct as later kernels have it, which passes
+ * data of the hardware's kind.
+ */
+struct hwpt_alloc_arg {
+	struct iommu_hwpt_alloc cmd;
+	__u32 data_type;
+	__u32 data_len;
+	__aligned_u64 data_uptr;
+	__u32 fault_id;
+	__u32 __reserved2;
+};
 
 int hwpt_ioctl_alloc(struct iommufd_ucmd *ucmd);
 void hwpt_destroy(struct iommufd_object *obj);

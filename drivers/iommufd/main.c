@@ -48,6 +48,7 @@
 #include "option.h"
 #include "pinned.h"
 #include "reason.h"
+#include "unsupported.h"
 
 static int iommufd_destroy(struct iommufd_ucmd *ucmd)
 {
@@ -60,7 +61,7 @@ static int iommufd_destroy(struct iommufd_ucmd *ucmd)
 union ioctl_buffer {
 	MOCK_IOCTL_BUFFER
 	struct iommu_destroy destroy;
-	struct iommu_hwpt_alloc hwpt_alloc;
+	struct hwpt_alloc_arg hwpt_alloc;
 	struct iommu_hw_info hw_info;
 	struct iommu_option option;
 	struct iommu_vfio_ioas vfio_ioas;
@@ -71,6 +72,14 @@ union ioctl_buffer {
 	struct iommu_ioas_map_file map_file;
 	struct iommu_ioas_copy copy;
 	struct iommu_ioas_unmap unmap;
+	struct iommu_hwpt_set_dirty_tracking set_dirty_tracking;
+	struct iommu_hwpt_get_dirty_bitmap get_dirty_bitmap;
+	struct iommu_hwpt_invalidate invalidate;
+	struct iommu_fault_alloc fault;
+	struct iommu_viommu_alloc viommu;
+	struct iommu_vdevice_alloc vdevice;
+	struct iommu_veventq_alloc veventq;
+	struct iommu_hw_queue_alloc hw_queue;
 };
 
 struct ioctl_op {
@@ -112,9 +121,25 @@ static const struct ioctl_op ioctl_ops[] = {
 	IOCTL_OP(IOMMU_VFIO_IOAS, vfio_ioas_ioctl,
 		 struct iommu_vfio_ioas, __reserved),
 	IOCTL_OP(IOMMU_HWPT_ALLOC, hwpt_ioctl_alloc,
-		 struct iommu_hwpt_alloc, __reserved),
+		 struct hwpt_alloc_arg, cmd.__reserved),
 	IOCTL_OP(IOMMU_GET_HW_INFO, hw_info_ioctl,
 		 struct iommu_hw_info, __reserved),
+	IOCTL_OP(IOMMU_HWPT_SET_DIRTY_TRACKING, unsupported_set_dirty_tracking,
+		 struct iommu_hwpt_set_dirty_tracking, __reserved),
+	IOCTL_OP(IOMMU_HWPT_GET_DIRTY_BITMAP, unsupported_get_dirty_bitmap,
+		 struct iommu_hwpt_get_dirty_bitmap, data),
+	IOCTL_OP(IOMMU_HWPT_INVALIDATE, unsupported_invalidate,
+		 struct iommu_hwpt_invalidate, __reserved),
+	IOCTL_OP(IOMMU_FAULT_QUEUE_ALLOC, unsupported_fault_queue,
+		 struct iommu_fault_alloc, out_fault_fd),
+	IOCTL_OP(IOMMU_VIOMMU_ALLOC, unsupported_viommu,
+		 struct iommu_viommu_alloc, data_uptr),
+	IOCTL_OP(IOMMU_VDEVICE_ALLOC, unsupported_vdevice,
+		 struct iommu_vdevice_alloc, virt_id),
+	IOCTL_OP(IOMMU_VEVENTQ_ALLOC, unsupported_veventq,
+		 struct iommu_veventq_alloc, __reserved),
+	IOCTL_OP(IOMMU_HW_QUEUE_ALLOC, unsupported_hw_queue,
+		 struct iommu_hw_queue_alloc, length),
 	MOCK_IOCTL_OP
 };
 

@@ -24,6 +24,7 @@ struct scene {
 	int fd;
 	uint32_t ioas;		/* [0x10000, 0x10fff] is mapped */
 	uint32_t spare;		/* empty */
+	int file;		/* a page of a memfd */
 	struct iommu_iova_range ranges[4];
 };
 
@@ -65,6 +66,17 @@ static void fill_map(struct scene *s, void *arg)
 	cmd->flags = FIXED | RW;
 	cmd->ioas_id = s->ioas;
 	cmd->user_va = (uintptr_t)VA;
+	cmd->length = PAGE;
+	cmd->iova = 0x20000;
+}
+
+static void fill_map_file(struct scene *s, void *arg)
+{
+	struct iommu_ioas_map_file *cmd = arg;
+
+	cmd->flags = FIXED | RW;
+	cmd->ioas_id = s->ioas;
+	cmd->fd = s->file;
 	cmd->length = PAGE;
 	cmd->iova = 0x20000;
 }
@@ -123,6 +135,77 @@ static void fill_hw_info(struct scene *s, void *arg)
 	cmd->dev_id = UNUSED_ID;
 }
 
+static void fill_set_dirty_tracking(struct scene *s, void *arg)
+{
+	struct iommu_hwpt_set_dirty_tracking *cmd = arg;
+
+	cmd->flags = IOMMU_HWPT_DIRTY_TRACKING_ENABLE;
+	cmd->hwpt_id = UNUSED_ID;
+}
+
+static void fill_get_dirty_bitmap(struct scene *s, void *arg)
+{
+	struct iommu_hwpt_get_dirty_bitmap *cmd = arg;
+
+	cmd->flags = IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR;
+	cmd->hwpt_id = UNUSED_ID;
+	cmd->length = PAGE;
+	cmd->page_size = PAGE;
+	cmd->data = 8;		/* never looked at */
+}
+
+static void fill_invalidate(struct scene *s, void *arg)
+{
+	struct iommu_hwpt_invalidate *cmd = arg;
+
+	cmd->hwpt_id = UNUSED_ID;
+	cmd->data_uptr = 8;
+	cmd->entry_len = UINT32_MAX;
+	cmd->entry_num = UINT32_MAX;
+}
+
+static void fill_fault_queue(struct scene *s, void *arg)
+{
+}
+
+static void fill_viommu(struct scene *s, void *arg)
+{
+	struct iommu_viommu_alloc *cmd = arg;
+
+	cmd->type = 1;
+	cmd->dev_id = UNUSED_ID;
+	cmd->hwpt_id = s->ioas;
+	cmd->data_uptr = 8;
+	cmd->data_len = UINT32_MAX;
+}
+
+static void fill_vdevice(struct scene *s, void *arg)
+{
+	struct iommu_vdevice_alloc *cmd = arg;
+
+	cmd->viommu_id = s->ioas;
+	cmd->dev_id = UNUSED_ID;
+}
+
+static void fill_veventq(struct scene *s, void *arg)
+{
+	struct iommu_veventq_alloc *cmd = arg;
+
+	cmd->viommu_id = s->ioas;
+	cmd->type = 1;
+	cmd->veventq_depth = UINT32_MAX;
+}
+
+static void fill_hw_queue(struct scene *s, void *arg)
+{
+	struct iommu_hw_queue_alloc *cmd = arg;
+
+	cmd->viommu_id = s->ioas;
+	cmd->type = 1;
+	cmd->nesting_parent_iova = 0x10000;
+	cmd->length = PAGE;
+}
+
 /* Where to find things in the struct: byte offsets, NO_OFFSET for none. */
 static const struct command {
 	const char *name;
@@ -132,6 +215,7 @@ static const struct command {
 	uint8_t id, id2, flags, reserved, length;
 	uint32_t known_flags;
 	int best;		/* what a valid argument gets */
+	uint32_t known_size;	/* if the kernel knows more than size */
 } commands[] = {
 	{ "DESTROY", IOMMU_DESTROY, 8, fill_destroy,
 	  4, NO_OFFSET, NO_OFFSET, NO_OFFSET, NO_OFFSET },
@@ -143,6 +227,8 @@ static const struct command {
 	  4, NO_OFFSET, NO_OFFSET, 12, NO_OFFSET },
 	{ "IOAS_MAP", IOMMU_IOAS_MAP, 40, fill_map,
 	  8, NO_OFFSET, 4, 12, 24, FIXED | RW },
+	{ "IOAS_MAP_FILE", IOMMU_IOAS_MAP_FILE, 40, fill_map_file,
+	  8, NO_OFFSET, 4, NO_OFFSET, 24, FIXED | RW },
 	{ "IOAS_COPY", IOMMU_IOAS_COPY, 40, fill_copy,
 	  8, 12, 4, NO_OFFSET, 16, FIXED | RW },
 	{ "IOAS_UNMAP", IOMMU_IOAS_UNMAP, 24, fill_unmap,
@@ -152,10 +238,33 @@ static const struct command {
 	{ "VFIO_IOAS", IOMMU_VFIO_IOAS, 12, fill_vfio_ioas,
 	  4, NO_OFFSET, NO_OFFSET, 10, NO_OFFSET },
 	{ "HWPT_ALLOC", IOMMU_HWPT_ALLOC, 24, fill_hwpt_alloc,
-	  8, 12, 4, 20, NO_OFFSET, 0, -ENOENT },
+	  8, 12, 4, 20, NO_OFFSET, 0, -ENOENT, 48 },
 	{ "GET_HW_INFO", IOMMU_GET_HW_INFO, 32, fill_hw_info,
 	  8, NO_OFFSET, 4, 28, NO_OFFSET, 0, -ENOENT },
+	{ "HWPT_SET_DIRTY_TRACKING", IOMMU_HWPT_SET_DIRTY_TRACKING, 16,
+	  fill_set_dirty_tracking,
+	  8, NO_OFFSET, 4, 12, NO_OFFSET, 1, -ENOENT },
+	{ "HWPT_GET_DIRTY_BITMAP", IOMMU_HWPT_GET_DIRTY_BITMAP, 48,
+	  fill_get_dirty_bitmap,
+	  4, NO_OFFSET, 8, 12, 24, 1, -ENOENT },
+	{ "HWPT_INVALIDATE", IOMMU_HWPT_INVALIDATE, 32, fill_invalidate,
+	  4, NO_OFFSET, NO_OFFSET, 28, NO_OFFSET, 0, -ENOENT },
+	{ "FAULT_QUEUE_ALLOC", IOMMU_FAULT_QUEUE_ALLOC, 16, fill_fault_queue,
+	  NO_OFFSET, NO_OFFSET, 4, NO_OFFSET, NO_OFFSET, 0, -EOPNOTSUPP },
+	{ "VIOMMU_ALLOC", IOMMU_VIOMMU_ALLOC, 40, fill_viommu,
+	  12, 16, 4, 28, NO_OFFSET, 0, -ENOENT },
+	{ "VDEVICE_ALLOC", IOMMU_VDEVICE_ALLOC, 24, fill_vdevice,
+	  4, 8, NO_OFFSET, NO_OFFSET, NO_OFFSET, 0, -ENOENT },
+	{ "VEVENTQ_ALLOC", IOMMU_VEVENTQ_ALLOC, 32, fill_veventq,
+	  8, NO_OFFSET, 4, 28, NO_OFFSET, 0, -EOPNOTSUPP },
+	{ "HW_QUEUE_ALLOC", IOMMU_HW_QUEUE_ALLOC, 40, fill_hw_queue,
+	  8, NO_OFFSET, 4, NO_OFFSET, 32, 0, -EOPNOTSUPP },
 };
+
+static uint32_t known_size(const struct command *c)
+{
+	return c->known_size ?: c->size;
+}
 
 #define for_each_command(c) \
 	for (c = commands; c < commands + sizeof(commands) / sizeof(*c); c++)
@@ -190,11 +299,13 @@ static int scene_open(struct scene *s)
 		rc = ioas_alloc(s->fd, &s->spare);
 	if (!rc)
 		rc = ioas_map_fixed(s->fd, s->ioas, RW, VA, PAGE, 0x10000);
-	return rc;
+	s->file = memfd_create("scene", MFD_CLOEXEC);
+	return s->file < 0 ? -errno : rc;
 }
 
 static void scene_close(struct scene *s)
 {
+	close(s->file);
 	close(s->fd);
 }
 
@@ -228,12 +339,37 @@ TEST_F(contract, struct_sizes_are_those_of_the_abi)
 	EXPECT_EQ(32, sizeof(struct iommu_ioas_iova_ranges));
 	EXPECT_EQ(24, sizeof(struct iommu_ioas_allow_iovas));
 	EXPECT_EQ(40, sizeof(struct iommu_ioas_map));
+	EXPECT_EQ(40, sizeof(struct iommu_ioas_map_file));
 	EXPECT_EQ(40, sizeof(struct iommu_ioas_copy));
 	EXPECT_EQ(24, sizeof(struct iommu_ioas_unmap));
 	EXPECT_EQ(24, sizeof(struct iommu_option));
 	EXPECT_EQ(12, sizeof(struct iommu_vfio_ioas));
 	EXPECT_EQ(24, sizeof(struct iommu_hwpt_alloc));
 	EXPECT_EQ(32, sizeof(struct iommu_hw_info));
+	EXPECT_EQ(16, sizeof(struct iommu_hwpt_set_dirty_tracking));
+	EXPECT_EQ(48, sizeof(struct iommu_hwpt_get_dirty_bitmap));
+	EXPECT_EQ(32, sizeof(struct iommu_hwpt_invalidate));
+	EXPECT_EQ(16, sizeof(struct iommu_fault_alloc));
+	EXPECT_EQ(40, sizeof(struct iommu_viommu_alloc));
+	EXPECT_EQ(24, sizeof(struct iommu_vdevice_alloc));
+	EXPECT_EQ(32, sizeof(struct iommu_veventq_alloc));
+	EXPECT_EQ(40, sizeof(struct iommu_hw_queue_alloc));
+}
+
+TEST_F(contract, table_has_every_number_of_the_abi)
+{
+	const struct command *c;
+	unsigned int nr;
+
+	for (nr = IOMMUFD_CMD_BASE; nr <= IOMMUFD_CMD_HW_QUEUE_ALLOC; nr++) {
+		if (nr == IOMMUFD_CMD_IOAS_CHANGE_PROCESS)
+			continue;
+		for_each_command(c)
+			if (c->nr == _IO(IOMMUFD_TYPE, nr))
+				break;
+		EXPECT_NE(commands + sizeof(commands) / sizeof(*c), c)
+			TH_LOG("number %#x", nr);
+	}
 }
 
 TEST_F(contract, exact_size_succeeds)
@@ -308,8 +444,8 @@ TEST_F(contract, dirty_tail_is_e2big)
 	for_each_command(c) {
 		for (i = 0; i < 4; i++) {
 			fill(c, &self->s, self->arg);
-			put32(self->arg, 0, c->size + tails[i]);
-			((char *)self->arg)[c->size + tails[i] - 1] = 1;
+			put32(self->arg, 0, known_size(c) + tails[i]);
+			((char *)self->arg)[known_size(c) + tails[i] - 1] = 1;
 			EXPECT_EQ(-E2BIG, ioctl_rc(self->s.fd, c->nr, self->arg))
 				TH_LOG("%s with a tail of %u", c->name, tails[i]);
 		}
@@ -382,6 +518,7 @@ TEST_F(contract, unknown_number_is_enotty)
 	struct iommu_ioas_alloc cmd = { .size = sizeof(cmd) };
 
 	EXPECT_EQ(-ENOTTY, ioctl_rc(self->s.fd, _IO(IOMMUFD_TYPE, 0x7f), &cmd));
+	EXPECT_EQ(-ENOTTY, ioctl_rc(self->s.fd, _IO(IOMMUFD_TYPE, 0x95), &cmd));
 	EXPECT_EQ(-ENOTTY, ioctl_rc(self->s.fd, _IO(IOMMUFD_TYPE, 0xff), &cmd));
 	EXPECT_EQ(-ENOTTY, ioctl_rc(self->s.fd, _IO('x', 0x81), &cmd));
 	/* Direction and size are part of the number. */
@@ -509,8 +646,8 @@ TEST_F(contract, size_is_judged_before_everything)
 		put32(self->arg, 0, c->size - 1);
 		EXPECT_EQ(-EINVAL, ioctl_rc(self->s.fd, c->nr, self->arg))
 			TH_LOG("%s, short", c->name);
-		put32(self->arg, 0, c->size + 8);
-		((char *)self->arg)[c->size] = 1;
+		put32(self->arg, 0, known_size(c) + 8);
+		((char *)self->arg)[known_size(c)] = 1;
 		EXPECT_EQ(-E2BIG, ioctl_rc(self->s.fd, c->nr, self->arg))
 			TH_LOG("%s, dirty tail", c->name);
 	}
@@ -535,7 +672,8 @@ TEST_F(contract, flags_and_reserved_are_judged_before_values_and_ids)
 		if (c->reserved != NO_OFFSET) {
 			fill(c, &self->s, self->arg);
 			put8(self->arg, c->reserved, 1);
-			put32(self->arg, c->id, UNUSED_ID);
+			if (c->id != NO_OFFSET)
+				put32(self->arg, c->id, UNUSED_ID);
 			if (c->length != NO_OFFSET)
 				memset(self->arg + c->length, 0, 8);
 			EXPECT_EQ(-EOPNOTSUPP,
@@ -558,6 +696,85 @@ TEST_F(contract, length_zero_is_judged_before_ids)
 		EXPECT_EQ(-EINVAL, ioctl_rc(self->s.fd, c->nr, self->arg))
 			TH_LOG("%s", c->name);
 	}
+}
+
+/* ---- what later kernels have ---- */
+
+TEST_F(contract, values_for_absent_hardware_are_judged_before_ids)
+{
+	struct iommu_hwpt_get_dirty_bitmap bitmap = {
+		.size = sizeof(bitmap), .length = PAGE, .hwpt_id = UNUSED_ID,
+	};
+	struct iommu_vdevice_alloc vdevice = {
+		.size = sizeof(vdevice), .virt_id = 1UL << 32,
+	};
+	struct iommu_veventq_alloc veventq = {
+		.size = sizeof(veventq), .type = 1,
+	};
+	struct iommu_hw_queue_alloc queue = {
+		.size = sizeof(queue), .type = 1, .length = 2,
+		.nesting_parent_iova = UINT64_MAX,
+	};
+	static const uint64_t bad[] = { 0, 3, PAGE + 1, UINT64_MAX };
+	int fd = self->s.fd;
+	unsigned int i;
+
+	for (i = 0; i < 4; i++) {
+		bitmap.page_size = bad[i];
+		EXPECT_EQ(-EINVAL, ioctl_rc(fd, IOMMU_HWPT_GET_DIRTY_BITMAP,
+					    &bitmap))
+			TH_LOG("page size %lu", bad[i]);
+	}
+	for (i = 0; i < 64; i++) {
+		bitmap.page_size = 1UL << i;
+		EXPECT_EQ(-ENOENT, ioctl_rc(fd, IOMMU_HWPT_GET_DIRTY_BITMAP,
+					    &bitmap));
+	}
+	bitmap.iova = UINT64_MAX - PAGE + 1;
+	EXPECT_EQ(-ENOENT, ioctl_rc(fd, IOMMU_HWPT_GET_DIRTY_BITMAP, &bitmap));
+	bitmap.iova++;
+	EXPECT_EQ(-EOVERFLOW, ioctl_rc(fd, IOMMU_HWPT_GET_DIRTY_BITMAP,
+				       &bitmap));
+	EXPECT_EQ(-EINVAL, ioctl_rc(fd, IOMMU_VDEVICE_ALLOC, &vdevice));
+	vdevice.virt_id--;
+	EXPECT_EQ(-ENOENT, ioctl_rc(fd, IOMMU_VDEVICE_ALLOC, &vdevice));
+	EXPECT_EQ(-EINVAL, ioctl_rc(fd, IOMMU_VEVENTQ_ALLOC, &veventq));
+	veventq.veventq_depth = 1;
+	EXPECT_EQ(-ENOENT, ioctl_rc(fd, IOMMU_VEVENTQ_ALLOC, &veventq));
+	EXPECT_EQ(-EOVERFLOW, ioctl_rc(fd, IOMMU_HW_QUEUE_ALLOC, &queue));
+	queue.length = 1;
+	EXPECT_EQ(-ENOENT, ioctl_rc(fd, IOMMU_HW_QUEUE_ALLOC, &queue));
+}
+
+TEST_F(contract, default_types_of_absent_hardware_are_eopnotsupp)
+{
+	struct iommu_viommu_alloc viommu = { .size = sizeof(viommu) };
+	struct iommu_veventq_alloc veventq = { .size = sizeof(veventq) };
+	struct iommu_hw_queue_alloc queue = { .size = sizeof(queue) };
+
+	EXPECT_EQ(-EOPNOTSUPP, ioctl_rc(self->s.fd, IOMMU_VIOMMU_ALLOC, &viommu));
+	EXPECT_EQ(-EOPNOTSUPP, ioctl_rc(self->s.fd, IOMMU_VEVENTQ_ALLOC,
+					&veventq));
+	EXPECT_EQ(-EOPNOTSUPP, ioctl_rc(self->s.fd, IOMMU_HW_QUEUE_ALLOC,
+					&queue));
+}
+
+TEST_F(contract, failed_invalidation_has_carried_out_nothing)
+{
+	struct iommu_hwpt_invalidate cmd = {
+		.size = sizeof(cmd), .entry_num = 3, .hwpt_id = UNUSED_ID,
+	};
+
+	EXPECT_EQ(-EINVAL, ioctl_rc(self->s.fd, IOMMU_HWPT_INVALIDATE, &cmd));
+	EXPECT_EQ(0, cmd.entry_num);
+	cmd.entry_num = 3;
+	cmd.entry_len = 16;
+	EXPECT_EQ(-EINVAL, ioctl_rc(self->s.fd, IOMMU_HWPT_INVALIDATE, &cmd));
+	EXPECT_EQ(0, cmd.entry_num);
+	cmd.entry_num = 3;
+	cmd.data_uptr = 8;
+	EXPECT_EQ(-ENOENT, ioctl_rc(self->s.fd, IOMMU_HWPT_INVALIDATE, &cmd));
+	EXPECT_EQ(0, cmd.entry_num);
 }
 
 /* ---- one IOAS ---- */

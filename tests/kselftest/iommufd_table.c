@@ -24,6 +24,9 @@
 #define MSI_DOORBELL	0xfee00000UL
 #define NOBODY		65534
 
+/* How much longer struct iommu_hwpt_alloc is in later kernels. */
+#define LATER		24
+
 FIXTURE(table)
 {
 	struct stage s;
@@ -74,7 +77,7 @@ static int new_table(struct stage *s, uint32_t ioas, uint32_t *id)
 
 TEST_F(table, struct_may_be_longer_but_not_shorter)
 {
-	static const uint32_t tails[] = { 0, 1, 4, 8, 24, 1000 };
+	static const uint32_t tails[] = { 0, 1, 4, 8, 24, 25, 32, 1000 };
 	struct long_alloc arg;
 	uint32_t size;
 	unsigned int i;
@@ -94,7 +97,7 @@ TEST_F(table, struct_may_be_longer_but_not_shorter)
 		EXPECT_EQ(0, all_zero(arg.tail, sizeof(arg.tail)));
 		EXPECT_EQ(0, iommufd_destroy(self->s.iommufd,
 					     arg.cmd.out_hwpt_id));
-		if (!tails[i])
+		if (tails[i] <= LATER)
 			continue;
 		arg = alloc_arg(&self->s);
 		arg.cmd.size += tails[i];
@@ -132,6 +135,122 @@ TEST_F(table, flags_and_reserved_are_eopnotsupp_before_ids)
 	}
 	EXPECT_EQ(0, iommufd_destroy(self->s.iommufd, self->s.ioas));
 	EXPECT_EQ(0, stage_pins(&self->s));
+}
+
+TEST_F(table, data_for_a_kind_of_hardware_is_not_supported)
+{
+	struct long_alloc arg = alloc_arg(&self->s);
+	struct later {
+		uint32_t data_type, data_len;
+		uint64_t data_uptr;
+		uint32_t fault_id, reserved;
+	} *later = (struct later *)arg.tail;
+	int fd = self->s.iommufd;
+	int bit;
+
+	arg.cmd.size += LATER;
+	for (bit = 0; bit < 32; bit++) {
+		later->data_type = 1U << bit;
+		EXPECT_EQ(-EOPNOTSUPP, ioctl_rc(fd, IOMMU_HWPT_ALLOC, &arg));
+	}
+	/* ... and with data, at an address that is never read. */
+	later->data_len = 16;
+	later->data_uptr = 8;
+	EXPECT_EQ(-EOPNOTSUPP, ioctl_rc(fd, IOMMU_HWPT_ALLOC, &arg));
+	later->data_type = 0;
+	EXPECT_EQ(-EINVAL, ioctl_rc(fd, IOMMU_HWPT_ALLOC, &arg));
+	arg.cmd.dev_id = UNUSED_ID;
+	EXPECT_EQ(-EINVAL, ioctl_rc(fd, IOMMU_HWPT_ALLOC, &arg));
+	arg.cmd.flags = IOMMU_HWPT_FAULT_ID_VALID;
+	EXPECT_EQ(-EOPNOTSUPP, ioctl_rc(fd, IOMMU_HWPT_ALLOC, &arg));
+	arg.cmd.flags = 0;
+	later->data_len = 0;
+	EXPECT_EQ(-ENOENT, ioctl_rc(fd, IOMMU_HWPT_ALLOC, &arg));
+	arg.cmd.dev_id = self->s.devid;
+	for (bit = 0; bit < 32; bit++) {
+		later->reserved = 1U << bit;
+		EXPECT_EQ(-EOPNOTSUPP, ioctl_rc(fd, IOMMU_HWPT_ALLOC, &arg));
+	}
+	later->reserved = 0;
+	/* Nobody asked for these to be looked at. */
+	later->fault_id = UNUSED_ID;
+	EXPECT_EQ(0, ioctl_rc(fd, IOMMU_HWPT_ALLOC, &arg));
+	EXPECT_EQ(0, iommufd_destroy(fd, arg.cmd.out_hwpt_id));
+}
+
+TEST_F(table, what_later_kernels_have_is_not_supported)
+{
+	struct iommu_hwpt_set_dirty_tracking tracking = {
+		.size = sizeof(tracking),
+	};
+	struct iommu_hwpt_get_dirty_bitmap bitmap = {
+		.size = sizeof(bitmap), .iova = X, .length = PAGE,
+		.page_size = PAGE, .data = 8,
+	};
+	struct iommu_hwpt_invalidate invalidate = {
+		.size = sizeof(invalidate), .data_uptr = 8, .data_type = 1,
+		.entry_len = 16, .entry_num = 2,
+	};
+	struct iommu_fault_alloc fault = { .size = sizeof(fault) };
+	struct iommu_viommu_alloc viommu = {
+		.size = sizeof(viommu), .type = 1, .dev_id = self->s.devid,
+		.data_len = 64, .data_uptr = 8,
+	};
+	struct iommu_vdevice_alloc vdevice = {
+		.size = sizeof(vdevice), .dev_id = self->s.devid, .virt_id = 1,
+	};
+	struct iommu_veventq_alloc veventq = {
+		.size = sizeof(veventq), .type = 1, .veventq_depth = 16,
+	};
+	struct iommu_hw_queue_alloc queue = {
+		.size = sizeof(queue), .type = 1, .length = PAGE,
+	};
+	int fd = self->s.iommufd;
+	uint32_t hwpt, wrong[3];
+	unsigned int i;
+
+	ASSERT_EQ(0, new_table(&self->s, self->s.ioas, &hwpt));
+	tracking.hwpt_id = bitmap.hwpt_id = invalidate.hwpt_id = hwpt;
+	viommu.hwpt_id = hwpt;
+	vdevice.viommu_id = veventq.viommu_id = queue.viommu_id = hwpt;
+
+	EXPECT_EQ(-EOPNOTSUPP, ioctl_rc(fd, IOMMU_HWPT_SET_DIRTY_TRACKING,
+					&tracking));
+	tracking.flags = IOMMU_HWPT_DIRTY_TRACKING_ENABLE;
+	EXPECT_EQ(-EOPNOTSUPP, ioctl_rc(fd, IOMMU_HWPT_SET_DIRTY_TRACKING,
+					&tracking));
+	EXPECT_EQ(-EOPNOTSUPP, ioctl_rc(fd, IOMMU_HWPT_GET_DIRTY_BITMAP,
+					&bitmap));
+	EXPECT_EQ(-EOPNOTSUPP, ioctl_rc(fd, IOMMU_HWPT_INVALIDATE,
+					&invalidate));
+	EXPECT_EQ(0, invalidate.entry_num);
+	EXPECT_EQ(-EOPNOTSUPP, ioctl_rc(fd, IOMMU_FAULT_QUEUE_ALLOC, &fault));
+	EXPECT_EQ(-EOPNOTSUPP, ioctl_rc(fd, IOMMU_VIOMMU_ALLOC, &viommu));
+	EXPECT_EQ(-EOPNOTSUPP, ioctl_rc(fd, IOMMU_VDEVICE_ALLOC, &vdevice));
+	EXPECT_EQ(-EOPNOTSUPP, ioctl_rc(fd, IOMMU_VEVENTQ_ALLOC, &veventq));
+	EXPECT_EQ(-EOPNOTSUPP, ioctl_rc(fd, IOMMU_HW_QUEUE_ALLOC, &queue));
+	EXPECT_EQ(0, fault.out_fault_id | viommu.out_viommu_id |
+		     vdevice.out_vdevice_id | veventq.out_veventq_id |
+		     queue.out_hw_queue_id);
+
+	/* Tables are not devices, nor the reverse. */
+	wrong[0] = UNUSED_ID;
+	wrong[1] = self->s.ioas;
+	wrong[2] = self->s.devid;
+	for (i = 0; i < 3; i++) {
+		tracking.hwpt_id = bitmap.hwpt_id = invalidate.hwpt_id = wrong[i];
+		viommu.hwpt_id = wrong[i];
+		vdevice.dev_id = wrong[i] == self->s.devid ? hwpt : wrong[i];
+		EXPECT_EQ(-ENOENT, ioctl_rc(fd, IOMMU_HWPT_SET_DIRTY_TRACKING,
+					    &tracking));
+		EXPECT_EQ(-ENOENT, ioctl_rc(fd, IOMMU_HWPT_GET_DIRTY_BITMAP,
+					    &bitmap));
+		EXPECT_EQ(-ENOENT, ioctl_rc(fd, IOMMU_HWPT_INVALIDATE,
+					    &invalidate));
+		EXPECT_EQ(-ENOENT, ioctl_rc(fd, IOMMU_VIOMMU_ALLOC, &viommu));
+		EXPECT_EQ(-ENOENT, ioctl_rc(fd, IOMMU_VDEVICE_ALLOC, &vdevice));
+	}
+	EXPECT_EQ(0, iommufd_destroy(fd, hwpt));
 }
 
 TEST_F(table, ids_have_to_be_of_a_device_and_an_ioas)

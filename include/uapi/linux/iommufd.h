@@ -4,8 +4,16 @@
  * through, as objects of an open file.
  *
  * Numbers and layouts are those of Linux 6.6 and later. struct iommu_hwpt_alloc
- * and struct iommu_hw_info are as 6.6 had them; a program that passes the
- * longer ones of a later kernel is served as long as what follows is zero.
+ * and struct iommu_hw_info are as 6.6 had them. A program that passes the longer
+ * ones of a later kernel is served as long as what follows is zero; what data
+ * for IOMMU_HWPT_ALLOC beyond that gets is said there.
+ *
+ * Dirty tracking, page faults and all that serves a guest's own IOMMU need what
+ * 6.1's IOMMU drivers do not have. Their ioctls (IOMMU_HWPT_SET_DIRTY_TRACKING,
+ * _HWPT_GET_DIRTY_BITMAP, _HWPT_INVALIDATE, _FAULT_QUEUE_ALLOC, _VIOMMU_ALLOC,
+ * _VDEVICE_ALLOC, _VEVENTQ_ALLOC and _HW_QUEUE_ALLOC) judge their argument as
+ * said below, find the objects, and answer EOPNOTSUPP. They touch no memory but
+ * the struct.
  */
 #ifndef _UAPI_IOMMUFD_H
 #define _UAPI_IOMMUFD_H
@@ -418,6 +426,13 @@ enum iommu_hwpt_data_type {
  * A HWPT (hardware page table) is what a device is attached to in the end. One
  * made here stays until IOMMU_DESTROY; one made by an attach to an IOAS goes
  * with its last device.
+ *
+ * Later kernels have more behind @__reserved: data_type, data_len, data_uptr,
+ * fault_id and another reserved word, 48 bytes in all. No flag is known to the
+ * hardware, nor any data_type but IOMMU_HWPT_DATA_NONE: EOPNOTSUPP. With that
+ * one, data_len has to be 0 (EINVAL), and data_uptr and fault_id mean nothing.
+ *
+ * EINVAL: @pt_id is no IOAS; data of no type.
  */
 struct iommu_hwpt_alloc {
 	__u32 size;
@@ -514,7 +529,7 @@ enum iommufd_hwpt_set_dirty_tracking_flags {
  * @hwpt_id: the table
  * @__reserved: 0
  *
- * Switches the noting of pages that devices write.
+ * Switches the noting of pages that devices write. Not on 6.1: EOPNOTSUPP.
  */
 struct iommu_hwpt_set_dirty_tracking {
 	__u32 size;
@@ -545,7 +560,11 @@ enum iommufd_hwpt_get_dirty_bitmap_flags {
  * @data: address of the bitmap, 64 bit words; bits of pages written are set,
  *	others are left alone
  *
- * Reports the pages written since the last time, and forgets them.
+ * Reports the pages written since the last time, and forgets them. Not on 6.1:
+ * EOPNOTSUPP.
+ *
+ * EINVAL: @length is 0, or @page_size no power of two.
+ * EOVERFLOW: the range goes past the end of 64 bits.
  */
 struct iommu_hwpt_get_dirty_bitmap {
 	__u32 size;
@@ -567,8 +586,12 @@ struct iommu_hwpt_get_dirty_bitmap {
  * @data_uptr: address of an array of requests
  * @data_type: their kind
  * @entry_len: bytes from one to the next
- * @entry_num: how many. Out: how many were carried out
+ * @entry_num: how many. Out: how many were carried out, on failure too
  * @__reserved: 0
+ *
+ * Not on 6.1, where guests make no tables: EOPNOTSUPP for any other table.
+ *
+ * EINVAL: requests without an address or of length 0.
  */
 struct iommu_hwpt_invalidate {
 	__u32 size;
@@ -655,6 +678,8 @@ struct iommu_hwpt_page_response {
  * @flags: 0
  * @out_fault_id: out: the new object
  * @out_fault_fd: out: a descriptor to read faults from and write answers to
+ *
+ * Not on 6.1: EOPNOTSUPP.
  */
 struct iommu_fault_alloc {
 	__u32 size;
@@ -683,6 +708,9 @@ enum iommu_viommu_type {
  * @data_len: length of what is at @data_uptr
  * @__reserved: 0
  * @data_uptr: address of data that the type defines
+ *
+ * The default type is for kernels to use, not for programs: EOPNOTSUPP, before
+ * the IDs are looked at. On 6.1 every other one is EOPNOTSUPP as well.
  */
 struct iommu_viommu_alloc {
 	__u32 size;
@@ -703,7 +731,12 @@ struct iommu_viommu_alloc {
  * @viommu_id: the virtual IOMMU it is behind
  * @dev_id: bound device
  * @out_vdevice_id: out: the new object
- * @virt_id: its number on that IOMMU
+ * @virt_id: its number on that IOMMU, of 32 bits
+ *
+ * Not on 6.1, where there are no virtual IOMMUs: with the IDs of any object and
+ * of a device EOPNOTSUPP.
+ *
+ * EINVAL: @virt_id is too large.
  */
 struct iommu_vdevice_alloc {
 	__u32 size;
@@ -764,6 +797,11 @@ enum iommu_veventq_type {
  * @out_veventq_id: out: the new object
  * @out_veventq_fd: out: a descriptor to read them from
  * @__reserved: 0
+ *
+ * Not on 6.1: EOPNOTSUPP, for the default type at once, for others with the ID
+ * of any object.
+ *
+ * EINVAL: @veventq_depth is 0.
  */
 struct iommu_veventq_alloc {
 	__u32 size;
@@ -795,6 +833,12 @@ enum iommu_hw_queue_type {
  * @out_hw_queue_id: out: the new object
  * @nesting_parent_iova: where its memory is, in guest physical terms
  * @length: of its memory, in bytes
+ *
+ * Not on 6.1: EOPNOTSUPP, for the default type at once, for others with the ID
+ * of any object.
+ *
+ * EINVAL: @length is 0.
+ * EOVERFLOW: the memory goes past the end of 64 bits.
  */
 struct iommu_hw_queue_alloc {
 	__u32 size;
