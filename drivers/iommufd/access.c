@@ -164,8 +164,11 @@ static int pins_enter(struct iommufd_access *access, struct ioas *ioas,
 	for (pin = pins; !rc && pin; pin = pin->next)
 		if (pin->area->state != AREA_READY)
 			rc = -ENOENT;
-	for (pin = pins; !rc && pin; pin = pin->next)
+	for (pin = pins; !rc && pin; pin = pin->next) {
 		interval_tree_insert(&pin->iova, &access->pins);
+		access->nr_pins++;
+		access->nr_pages += pin->pages.last - pin->pages.start + 1;
+	}
 	mutex_unlock(&access->lock);
 	mutex_unlock(&ioas->lock);
 	return rc;
@@ -239,6 +242,14 @@ static struct access_pin *pins_find(struct iommufd_access *access,
 	return best;
 }
 
+static void pin_remove(struct iommufd_access *access, struct access_pin *pin)
+{
+	lockdep_assert_held(&access->lock);
+	interval_tree_remove(&pin->iova, &access->pins);
+	access->nr_pins--;
+	access->nr_pages -= pin->pages.last - pin->pages.start + 1;
+}
+
 void iommufd_access_unpin_pages(struct iommufd_access *access,
 				unsigned long iova, unsigned long length)
 {
@@ -250,7 +261,7 @@ void iommufd_access_unpin_pages(struct iommufd_access *access,
 		pin = pins_find(access, iova, last);
 		if (WARN_ON(!pin))
 			break;
-		interval_tree_remove(&pin->iova, &access->pins);
+		pin_remove(access, pin);
 		pin->next = pins;
 		pins = pin;
 		iova = pin->iova.last + 1;

@@ -24,6 +24,8 @@ struct iommufd_access {
 	struct mutex lock;		/* a leaf; protects what follows */
 	struct ioas *ioas;		/* a user of it; NULL: detached */
 	struct rb_root_cached pins;	/* struct access_pin.iova */
+	unsigned long nr_pins;		/* in there */
+	unsigned long nr_pages;		/* of them; one pinned twice counts twice */
 };
 
 /* An access on the list of an address space; during a replace it is on two. */

@@ -607,6 +607,7 @@ int ioas_add_access(struct ioas *ioas, struct access_link *link)
 	rc = areas_check_align(ioas, access_align(link->access), "the access");
 	if (!rc) {
 		list_add_tail(&link->link, &ioas->accesses);
+		WRITE_ONCE(ioas->nr_accesses, ioas->nr_accesses + 1);
 		ioas_update_align(ioas);
 	}
 	up_write(&ioas->tables_sem);
@@ -617,6 +618,7 @@ void ioas_remove_access(struct ioas *ioas, struct access_link *link)
 {
 	down_write(&ioas->tables_sem);
 	list_del(&link->link);
+	WRITE_ONCE(ioas->nr_accesses, ioas->nr_accesses - 1);
 	ioas_update_align(ioas);
 	up_write(&ioas->tables_sem);
 }
@@ -704,6 +706,7 @@ int ioas_add_table(struct ioas *ioas, struct hwpt *hwpt)
 		}
 	}
 	list_add_tail(&hwpt->link, &ioas->hwpts);
+	WRITE_ONCE(ioas->nr_hwpts, ioas->nr_hwpts + 1);
 	ioas->align = max(ioas->align, align);
 	up_write(&ioas->tables_sem);
 	return 0;
@@ -721,6 +724,7 @@ void ioas_remove_table(struct ioas *ioas, struct hwpt *hwpt)
 {
 	down_write(&ioas->tables_sem);
 	list_del(&hwpt->link);
+	WRITE_ONCE(ioas->nr_hwpts, ioas->nr_hwpts - 1);
 	table_empty(ioas, hwpt, NULL, list_empty(&ioas->hwpts));
 	ioas_update_align(ioas);
 	unreserve_locked(ioas, hwpt);

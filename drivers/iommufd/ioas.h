@@ -70,6 +70,7 @@ struct ioas {
 	struct rw_semaphore tables_sem;
 	struct list_head hwpts;
 	struct list_head accesses;	/* struct access_link.link */
+	unsigned int nr_hwpts, nr_accesses;	/* read without lock, to show */
 	unsigned long align;		/* of IOVA, length, user address */
 	bool small_pages;		/* no large pages in the tables */
 

@@ -39,6 +39,7 @@
 #include <uapi/linux/iommufd.h>
 
 #include "device.h"
+#include "fdinfo.h"
 #include "hw_info.h"
 #include "hwpt.h"
 #include "ioas.h"
@@ -214,6 +215,8 @@ int iommufd_ucmd_respond(struct iommufd_ucmd *ucmd)
 	return 0;
 }
 
+static atomic64_t nr_contexts = ATOMIC64_INIT(0);
+
 static int iommufd_open(struct inode *inode, struct file *file)
 {
 	struct iommufd_ctx *ictx;
@@ -228,6 +231,7 @@ static int iommufd_open(struct inode *inode, struct file *file)
 	mutex_init(&ictx->owner_lock);
 	reasons_init(&ictx->reasons);
 	ictx->file = file;
+	ictx->number = atomic64_inc_return(&nr_contexts);
 	file->private_data = ictx;
 	return 0;
 }
@@ -247,7 +251,7 @@ static int iommufd_release(struct inode *inode, struct file *file)
 
 static void iommufd_show_fdinfo(struct seq_file *m, struct file *file)
 {
-	reasons_show(file->private_data, m);
+	fdinfo_show(file->private_data, m);
 }
 
 static const struct file_operations iommufd_fops = {

@@ -129,6 +129,20 @@ struct iommufd_object *iommufd_object_visit(struct iommufd_ctx *ictx, u32 id,
 	return obj;
 }
 
+bool iommufd_object_peek(struct iommufd_ctx *ictx, unsigned long *id,
+			 void (*peek)(struct iommufd_object *obj, void *arg),
+			 void *arg)
+{
+	struct iommufd_object *obj;
+
+	xa_lock(&ictx->objects);
+	obj = xa_find(&ictx->objects, id, ULONG_MAX, XA_PRESENT);
+	if (obj)
+		peek(obj, arg);
+	xa_unlock(&ictx->objects);
+	return obj;
+}
+
 /*
  * After its count was lowered the object may be gone at any time: only the
  * context, which the caller's file holds, is touched. The barrier in

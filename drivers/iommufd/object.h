@@ -54,6 +54,7 @@ struct iommufd_object {
  */
 struct iommufd_ctx {
 	struct file *file;
+	u64 number;			/* for people: not used twice */
 	struct xarray objects;		/* ID to object; reserved: being born */
 	wait_queue_head_t leaving;	/* users and visitors that go away */
 
@@ -86,6 +87,15 @@ void *iommufd_object_alloc(struct iommufd_ctx *ictx, size_t size,
 
 /* The birth failed: the ID and the memory go back. */
 void iommufd_object_abort(struct iommufd_ctx *ictx, struct iommufd_object *obj);
+
+/*
+ * The published object with the lowest ID from *id on; *id becomes its ID. @peek
+ * looks at it under the lock of the ID table, and may make the caller a visitor.
+ * False: there is none.
+ */
+bool iommufd_object_peek(struct iommufd_ctx *ictx, unsigned long *id,
+			 void (*peek)(struct iommufd_object *obj, void *arg),
+			 void *arg);
 
 /* The last step of a birth. Cannot fail, and cannot be taken back. */
 void iommufd_object_publish(struct iommufd_ctx *ictx,

@@ -21,6 +21,7 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/user.h>
 #include <linux/scatterlist.h>
+#include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
 
@@ -121,6 +122,28 @@ static int explain_limit(struct pin_owner *owner, unsigned long used,
 			  PAGES_TO_KB(limit), PAGES_TO_KB(used),
 			  PAGES_TO_KB(nr_pages),
 			  PAGES_TO_KB(used + nr_pages - limit));
+}
+
+void pin_owner_show(struct iommufd_ctx *ictx, struct seq_file *m)
+{
+	const struct pin_owner *owner;
+	unsigned long limit, used;
+
+	mutex_lock(&ictx->owner_lock);
+	owner = ictx->owner;
+	if (!owner)
+		goto out_unlock;
+	limit = task_rlimit(owner->task, RLIMIT_MEMLOCK);
+	used = owner->process ? atomic64_read(&owner->mm->pinned_vm) :
+				atomic_long_read(&owner->user->locked_vm);
+	seq_printf(m, "memlock:\tof=%s used=%lu limit=",
+		   owner->process ? "process" : "user", used << PAGE_SHIFT);
+	if (owner->exempt || limit == RLIM_INFINITY)
+		seq_puts(m, "none\n");
+	else
+		seq_printf(m, "%lu\n", limit);
+out_unlock:
+	mutex_unlock(&ictx->owner_lock);
 }
 
 static int add_limited(struct pin_owner *owner, atomic_long_t *counter,
@@ -738,6 +761,21 @@ void pinned_remove(struct pinned *pinned, struct interval_tree_node *consumer)
 		runs_join(&pinned->runs, last + 1);
 	uncharge(pinned->owner, before - pinned->runs.nr_pages);
 	mutex_unlock(&pinned->lock);
+}
+
+unsigned long pinned_count(struct pinned *pinned, unsigned long first,
+			   unsigned long last)
+{
+	unsigned long count = last - first + 1, hole_first, hole_last;
+
+	mutex_lock(&pinned->lock);
+	while (first <= last && runs_next_hole(&pinned->runs, first, last,
+					       &hole_first, &hole_last)) {
+		count -= hole_last - hole_first + 1;
+		first = hole_last + 1;
+	}
+	mutex_unlock(&pinned->lock);
+	return count;
 }
 
 /* A page of the span to look at, with a reference: pinned already, or for now. */

@@ -27,6 +27,7 @@
 struct iommufd_ctx;
 struct mm_struct;
 struct pin_owner;
+struct seq_file;
 
 struct pinned {
 	struct kref kref;		/* one for each area */
@@ -130,6 +131,28 @@ void pinned_remove(struct pinned *pinned, struct interval_tree_node *consumer);
  */
 int pinned_rw(struct pinned *pinned, unsigned long offset, void *data,
 	      unsigned long length, bool write);
+
+/* How much of the span is pinned: as it was just now. */
+enum pinned_extent {
+	PINNED_NOTHING,
+	PINNED_PART,
+	PINNED_ALL,
+};
+
+static inline enum pinned_extent pinned_extent(const struct pinned *pinned)
+{
+	unsigned long nr_pages = READ_ONCE(pinned->runs.nr_pages);
+
+	return !nr_pages ? PINNED_NOTHING :
+	       nr_pages == pinned->nr_pages ? PINNED_ALL : PINNED_PART;
+}
+
+/* Pages among [@first, @last] that are pinned now. Takes time. */
+unsigned long pinned_count(struct pinned *pinned, unsigned long first,
+			   unsigned long last);
+
+/* "memlock:", of whoever mapped last. */
+void pin_owner_show(struct iommufd_ctx *ictx, struct seq_file *m);
 
 /* The context is closing: drop what pinned_alloc() remembered. */
 void pin_owner_forget(struct iommufd_ctx *ictx);
