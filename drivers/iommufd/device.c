@@ -14,6 +14,7 @@
 #include "device.h"
 #include "hwpt.h"
 #include "ioas.h"
+#include "trace.h"
 
 static bool allow_unsafe_interrupts;
 module_param(allow_unsafe_interrupts, bool, 0644);
@@ -434,9 +435,11 @@ out_put:
 int iommufd_device_attach(struct iommufd_device *idev, u32 *pt_id)
 {
 	unsigned long since = reason_begin(idev->ictx);
+	u32 asked = *pt_id;
+	int rc = idev_attach(idev, pt_id);
 
-	return reason_end(idev->ictx, since, "device-attach",
-			  idev_attach(idev, pt_id));
+	trace_iommufd_attach(idev, asked, rc);
+	return reason_end(idev->ictx, since, "device-attach", rc);
 }
 EXPORT_SYMBOL_GPL(iommufd_device_attach);
 
@@ -509,9 +512,11 @@ out_put:
 int iommufd_device_replace(struct iommufd_device *idev, u32 *pt_id)
 {
 	unsigned long since = reason_begin(idev->ictx);
+	u32 asked = *pt_id;
+	int rc = idev_replace(idev, pt_id);
 
-	return reason_end(idev->ictx, since, "device-replace",
-			  idev_replace(idev, pt_id));
+	trace_iommufd_replace(idev, asked, rc);
+	return reason_end(idev->ictx, since, "device-replace", rc);
 }
 EXPORT_SYMBOL_GPL(iommufd_device_replace);
 
@@ -526,6 +531,7 @@ void iommufd_device_detach(struct iommufd_device *idev)
 			dgroup_detach(dgroup);
 	}
 	mutex_unlock(&dgroup->lock);
+	trace_iommufd_detach(idev, 0, 0);
 }
 EXPORT_SYMBOL_GPL(iommufd_device_detach);
 

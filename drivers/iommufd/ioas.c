@@ -22,6 +22,7 @@
 #include "ioas.h"
 #include "ioctl.h"
 #include "pinned.h"
+#include "trace.h"
 
 /* More allowed ranges than this are a mistake. */
 #define ALLOWED_RANGES_MAX	65536
@@ -1037,6 +1038,8 @@ int ioas_ioctl_map(struct iommufd_ucmd *ucmd)
 	rc = map_pinned(ioas, pinned, cmd->user_va, cmd->length, prot, &iova,
 			!(cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA), ucmd,
 			map_set_iova);
+	trace_iommufd_map(ioas, "user-va", cmd->user_va, cmd->length,
+			  cmd->flags, iova, rc);
 	ioas_unuse(ioas);
 	return rc;
 }
@@ -1074,6 +1077,8 @@ int ioas_ioctl_map_file(struct iommufd_ucmd *ucmd)
 	rc = map_pinned(ioas, pinned, cmd->start, cmd->length, prot, &iova,
 			!(cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA), ucmd,
 			map_file_set_iova);
+	trace_iommufd_map(ioas, "file-offset", cmd->start, cmd->length,
+			  cmd->flags, iova, rc);
 out_unuse:
 	ioas_unuse(ioas);
 	return rc;
@@ -1190,6 +1195,8 @@ int ioas_ioctl_copy(struct iommufd_ucmd *ucmd)
 		       cmd->length, &iova,
 		       !(cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA), ucmd,
 		       copy_set_iova);
+	trace_iommufd_map(ioas, "src-iova", cmd->src_iova, cmd->length,
+			  cmd->flags, iova, rc);
 	ioas_unuse(ioas);
 	return rc;
 }
@@ -1316,6 +1323,7 @@ int ioas_ioctl_unmap(struct iommufd_ucmd *ucmd)
 		return PTR_ERR(ioas);
 	cmd->length = 0;
 	rc = ioas_unmap(ioas, start, last, &cmd->length);
+	trace_iommufd_unmap(ioas, start, last, rc ? 0 : cmd->length, rc);
 	if (!rc)
 		rc = iommufd_ucmd_respond(ucmd);
 	ioas_unuse(ioas);

@@ -28,6 +28,7 @@
 #include "mock.h"
 #include "object.h"
 #include "pinned.h"
+#include "trace.h"
 
 /*
  * Who is charged. Spans that one process maps share one; pinning by somebody
@@ -586,6 +587,30 @@ static int pin_piece(struct pinned *pinned, unsigned long index,
 	return -ENOMEM;
 }
 
+static const char *source_name(const struct pinned *pinned)
+{
+	return pinned->file ? "file-offset" : "user-va";
+}
+
+/* [first, last] was to be pinned, and is up to @end. */
+static void trace_pin(const struct pinned *pinned, unsigned long first,
+		      unsigned long last, unsigned long end, int rc)
+{
+	if (trace_iommufd_pin_enabled())
+		trace_iommufd_pin(pinned->owner->ictx, source_name(pinned),
+				  pinned->uptr + (first << PAGE_SHIFT),
+				  last - first + 1, end - first, rc);
+}
+
+static void trace_unpin(const struct pinned *pinned, unsigned long first,
+			unsigned long last, unsigned long unpinned)
+{
+	if (trace_iommufd_unpin_enabled())
+		trace_iommufd_unpin(pinned->owner->ictx, source_name(pinned),
+				    pinned->uptr + (first << PAGE_SHIFT),
+				    last - first + 1, unpinned);
+}
+
 /* Pin the hole [first, last] and hand it to the sink. */
 static int fill_hole(struct pinned *pinned, unsigned long first,
 		     unsigned long last, struct pin_batch *batch,
@@ -610,11 +635,13 @@ static int fill_hole(struct pinned *pinned, unsigned long first,
 			goto err_uncharge;
 		cond_resched();
 	}
+	trace_pin(pinned, first, last, index, 0);
 	return 0;
 
 err_uncharge:
 	/* What is recorded stays charged until the consumer is removed. */
 	uncharge(pinned->owner, last - index + 1);
+	trace_pin(pinned, first, last, index, rc);
 	return rc;
 }
 
@@ -760,6 +787,8 @@ void pinned_remove(struct pinned *pinned, struct interval_tree_node *consumer)
 	if (!consumers_end_at(&pinned->consumers, last + 1))
 		runs_join(&pinned->runs, last + 1);
 	uncharge(pinned->owner, before - pinned->runs.nr_pages);
+	trace_unpin(pinned, consumer->start, last,
+		    before - pinned->runs.nr_pages);
 	mutex_unlock(&pinned->lock);
 }
 

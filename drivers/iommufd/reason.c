@@ -20,6 +20,7 @@
 
 #include "object.h"
 #include "reason.h"
+#include "trace.h"
 
 void reasons_init(struct reasons *reasons)
 {
@@ -125,6 +126,7 @@ void reason_fail(struct iommufd_ctx *ictx, unsigned long since, const char *op,
 	reason->number = ++reasons->nr_failures;
 	reason->tid = task_pid_vnr(current);
 	reason->time = ktime_get_real_seconds();
+	trace_iommufd_failure(ictx, reason);
 out_unlock:
 	spin_unlock(&reasons->lock);
 }

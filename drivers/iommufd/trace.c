@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The bodies of the tracepoints. */
+#ifndef __CHECKER__
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+#endif
