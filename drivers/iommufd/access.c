@@ -19,6 +19,8 @@
 #include "access.h"
 #include "ioas.h"
 #include "pinned.h"
+#include "reason.h"
+#include "trace.h"
 
 struct access_pin {
 	struct interval_tree_node iova;		/* access.lock, once entered */
@@ -61,9 +63,14 @@ static struct area *area_hold(struct ioas *ioas, unsigned long iova, bool write,
 	mutex_lock(&ioas->lock);
 	area = area_first(ioas, iova, iova);
 	if (!area || area->state != AREA_READY) {
-		area = ERR_PTR(-ENOENT);
+		area = ERR_PTR(reason_set(ioas->ictx, -ENOENT,
+					  "nothing is mapped at IOVA 0x%lx of IOAS %u",
+					  iova, ioas->obj.id));
 	} else if (!(area->prot & (write ? IOMMU_WRITE : IOMMU_READ))) {
-		area = ERR_PTR(-EPERM);
+		area = ERR_PTR(reason_set(ioas->ictx, -EPERM,
+					  "the mapping 0x%lx-0x%lx may not be %s",
+					  area->iova.start, area->iova.last,
+					  write ? "written" : "read"));
 	} else {
 		*offset = area_offset(area) + (iova - area->iova.start);
 		area->nr_pins++;
@@ -120,7 +127,9 @@ static struct access_pin *pin_area(struct ioas *ioas, unsigned long iova,
 	pin->iova.start = iova;
 	pin->iova.last = min(last, pin->area->iova.last);
 	if (!PAGE_ALIGNED(offset) || !PAGE_ALIGNED(pin->iova.last + 1)) {
-		rc = -EINVAL;
+		rc = reason_set(ioas->ictx, -EINVAL,
+				"IOVA 0x%lx is byte 0x%lx of a page of memory: pages cannot be pinned there",
+				iova, offset_in_page(offset));
 		goto err_let_go;
 	}
 	pin->pages.start = offset >> PAGE_SHIFT;
@@ -174,9 +183,9 @@ static int pins_enter(struct iommufd_access *access, struct ioas *ioas,
 	return rc;
 }
 
-int iommufd_access_pin_pages(struct iommufd_access *access, unsigned long iova,
-			     unsigned long length, struct page **out_pages,
-			     unsigned int flags)
+static int access_pin_pages(struct iommufd_access *access, unsigned long iova,
+			    unsigned long length, struct page **out_pages,
+			    unsigned int flags)
 {
 	struct collect collect = {
 		.sink = { .take = collect_take, .undo = collect_undo },
@@ -218,6 +227,17 @@ err_unpin:
 	unpin_areas(pins);
 	iommufd_object_unuse(access->ictx, &ioas->obj);
 	return rc;
+}
+
+int iommufd_access_pin_pages(struct iommufd_access *access, unsigned long iova,
+			     unsigned long length, struct page **out_pages,
+			     unsigned int flags)
+{
+	unsigned long since = reason_begin(access->ictx);
+	int rc = access_pin_pages(access, iova, length, out_pages, flags);
+
+	trace_iommufd_access_pin(access, iova, length, flags, rc);
+	return reason_end(access->ictx, since, "access-pin", rc);
 }
 EXPORT_SYMBOL_GPL(iommufd_access_pin_pages);
 
@@ -271,8 +291,8 @@ void iommufd_access_unpin_pages(struct iommufd_access *access,
 }
 EXPORT_SYMBOL_GPL(iommufd_access_unpin_pages);
 
-int iommufd_access_rw(struct iommufd_access *access, unsigned long iova,
-		      void *data, size_t length, unsigned int flags)
+static int access_copy(struct iommufd_access *access, unsigned long iova,
+		       void *data, size_t length, unsigned int flags)
 {
 	bool write = flags & IOMMUFD_ACCESS_WRITE;
 	unsigned long last, offset, part;
@@ -304,6 +324,15 @@ int iommufd_access_rw(struct iommufd_access *access, unsigned long iova,
 	}
 	iommufd_object_unuse(access->ictx, &ioas->obj);
 	return rc;
+}
+
+int iommufd_access_rw(struct iommufd_access *access, unsigned long iova,
+		      void *data, size_t length, unsigned int flags)
+{
+	unsigned long since = reason_begin(access->ictx);
+
+	return reason_end(access->ictx, since, "access-rw",
+			  access_copy(access, iova, data, length, flags));
 }
 EXPORT_SYMBOL_GPL(iommufd_access_rw);
 
@@ -370,14 +399,16 @@ static void access_change(struct iommufd_access *access,
 		access_set_ioas(access, to->ioas);
 }
 
-int iommufd_access_attach(struct iommufd_access *access, u32 ioas_id)
+static int access_attach(struct iommufd_access *access, u32 ioas_id)
 {
 	struct access_link *link;
 	int rc = 0;
 
 	mutex_lock(&access->change_lock);
 	if (access->link) {
-		rc = -EBUSY;
+		rc = reason_set(access->ictx, -EBUSY,
+				"access %u is attached already, to IOAS %u",
+				access->obj.id, access->link->ioas->obj.id);
 		goto out_unlock;
 	}
 	link = access_link_alloc(access, ioas_id);
@@ -389,16 +420,26 @@ out_unlock:
 	mutex_unlock(&access->change_lock);
 	return rc;
 }
+
+int iommufd_access_attach(struct iommufd_access *access, u32 ioas_id)
+{
+	unsigned long since = reason_begin(access->ictx);
+
+	return reason_end(access->ictx, since, "access-attach",
+			  access_attach(access, ioas_id));
+}
 EXPORT_SYMBOL_GPL(iommufd_access_attach);
 
-int iommufd_access_replace(struct iommufd_access *access, u32 ioas_id)
+static int access_replace(struct iommufd_access *access, u32 ioas_id)
 {
 	struct access_link *link;
 	int rc = 0;
 
 	mutex_lock(&access->change_lock);
 	if (!access->link) {
-		rc = -ENOENT;
+		rc = reason_set(access->ictx, -ENOENT,
+				"access %u is attached to nothing",
+				access->obj.id);
 		goto out_unlock;
 	}
 	if (access->link->ioas->obj.id == ioas_id)
@@ -411,6 +452,14 @@ int iommufd_access_replace(struct iommufd_access *access, u32 ioas_id)
 out_unlock:
 	mutex_unlock(&access->change_lock);
 	return rc;
+}
+
+int iommufd_access_replace(struct iommufd_access *access, u32 ioas_id)
+{
+	unsigned long since = reason_begin(access->ictx);
+
+	return reason_end(access->ictx, since, "access-replace",
+			  access_replace(access, ioas_id));
 }
 EXPORT_SYMBOL_GPL(iommufd_access_replace);
 

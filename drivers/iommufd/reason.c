@@ -101,6 +101,8 @@ static const char *general_reason(int rc)
 		return "the argument, or memory that it names, cannot be read or written";
 	case -EINTR:
 		return "killed while it waited";
+	case -EOPNOTSUPP:
+		return "not supported on 6.1, or not by this hardware";
 	default:
 		return "nothing more is known";
 	}
