@@ -7,6 +7,7 @@
 #        test-host            pure-logic code in userspace, under sanitizers
 #        fuzz                 the same led by coverage, OPERATIONS=20000000
 #        test-vm              every line of tests/vm/ring2 in a virtual machine
+#        test-debug           tests/vm/ring3: the same on a debug kernel, coverage
 #        lint                 see tests/lint/run
 #        install uninstall    modules to updates/, tool to PREFIX/bin
 #
@@ -112,6 +113,15 @@ test-vm: modules tools examples kselftest
 	$(MAKE) modules TEST=1
 	tests/vm/ring
 
+# The debug kernel is built by the first who needs it, and cached
+debug-modules:
+	@dir=$$(tests/debug/kernel --kdir) && $(MAKE) modules KDIR=$$dir && \
+		$(MAKE) modules KDIR=$$dir TEST=1
+
+test-debug: debug-modules tools examples kselftest
+	tests/vm/ring --table tests/vm/ring3 --jobs 2
+	tests/debug/coverage
+
 lint:
 	tests/lint/run
 
@@ -156,4 +166,4 @@ clean:
 	rm -rf $(top)
 
 .PHONY: all kdir print-kdir mirror modules sparse tools examples kselftest test-host fuzz test-vm \
-	lint bench install uninstall clean
+	debug-modules test-debug lint bench install uninstall clean
