@@ -76,6 +76,15 @@ void *host_alloc(size_t size)
 	return ptr;
 }
 
+void *host_calloc(size_t n, size_t size)
+{
+	void *ptr = host_alloc(n * size);
+
+	if (ptr)
+		memset(ptr, 0, n * size);
+	return ptr;
+}
+
 void host_free(void *ptr)
 {
 	if (!ptr)
