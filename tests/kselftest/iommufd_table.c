@@ -17,6 +17,7 @@
 
 #include "../dma/stage.h"
 #include "kselftest_harness.h"
+#include "slow_memory.h"
 
 #define X		0x200000UL	/* IOVAs for what is tested */
 #define Y		0x600000UL
@@ -1229,6 +1230,179 @@ TEST_F(table, vfio_ioas_arguments_are_judged_in_order)
 	EXPECT_EQ(0, ioctl_rc(fd, IOMMU_VFIO_IOAS, &arg));
 	EXPECT_EQ(-EFAULT, ioctl_rc(fd, IOMMU_VFIO_IOAS, readonly));
 	EXPECT_EQ(self->s.ioas, chosen(&self->s));
+}
+
+/* ---- what has gone wrong elsewhere: docs/defects.md ---- */
+
+/* In kB; -1 when it cannot be read. */
+static long vm_pin(void)
+{
+	FILE *f = fopen("/proc/self/status", "r");
+	char line[128];
+	long kb = -1;
+
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f))
+		sscanf(line, "VmPin: %ld", &kb);
+	fclose(f);
+	return kb;
+}
+
+/* Registers of a device are no pages: they cannot be pinned, nor are counted. */
+TEST_F(table, registers_of_a_device_are_efault_and_not_counted)
+{
+	void *bar = (void *)self->s.edu.bar;
+	uint32_t hwpt;
+	long counted;
+
+	ASSERT_EQ(0, new_table(&self->s, self->s.ioas, &hwpt));
+	counted = vm_pin();
+	ASSERT_LE(4, counted);		/* the stage */
+	EXPECT_EQ(-EFAULT, ioas_map_fixed(self->s.iommufd, self->s.ioas, RW, bar,
+					  self->s.edu.size, X));
+	EXPECT_EQ(-EFAULT, ioas_map_fixed(self->s.iommufd, self->s.ioas, RD, bar,
+					  PAGE, X));
+	EXPECT_EQ(-EFAULT, ioas_map_fixed(self->s.iommufd, self->s.ioas, WR,
+					  bar + PAGE, PAGE, X));
+	EXPECT_EQ(counted, vm_pin());
+	EXPECT_EQ(1, stage_pins(&self->s));
+	/* Where there is no table the next one to come finds out. */
+	ASSERT_EQ(0, ioas_map_fixed(self->s.iommufd, self->s.other, RW, bar,
+				    self->s.edu.size, X));
+	EXPECT_EQ(-EFAULT, new_table(&self->s, self->s.other, &hwpt));
+	EXPECT_EQ(-EFAULT, vfio_attach(self->s.dev, self->s.other, NULL));
+	EXPECT_EQ(counted, vm_pin());
+	EXPECT_EQ(0, ioas_unmap(self->s.iommufd, self->s.other, X,
+				self->s.edu.size, NULL));
+	EXPECT_EQ(0, new_table(&self->s, self->s.other, &hwpt));
+	EXPECT_EQ(1, stage_pins(&self->s));
+}
+
+struct at_an_end {
+	pthread_t thread;
+	pthread_barrier_t *barrier;
+	struct stage *s;
+	volatile uint32_t *ioas;	/* 0: that was all */
+	void *p;
+	uint64_t iova;
+	int rc;
+};
+
+static void *map_at_an_end(void *arg)
+{
+	struct at_an_end *a = arg;
+	uint64_t unmapped;
+	int i;
+
+	for (;;) {
+		pthread_barrier_wait(a->barrier);
+		if (!*a->ioas)
+			return NULL;
+		for (i = 0; i < 20 && !a->rc; i++) {
+			a->rc = map(a->s, *a->ioas, a->p, 4 * PAGE, a->iova);
+			if (a->rc)
+				break;
+			a->rc = ioas_unmap(a->s->iommufd, *a->ioas, a->iova,
+					   4 * PAGE, &unmapped);
+			if (!a->rc && unmapped != 4 * PAGE)
+				a->rc = -EIO;
+		}
+		pthread_barrier_wait(a->barrier);
+	}
+}
+
+/*
+ * A table that grows when a high IOVA is mapped must not do so under the feet of
+ * who maps and unmaps low ones: with a new table each time, both begin at once.
+ * An unmap that finds less than it should is a warning of the kernel.
+ */
+TEST_F_TIMEOUT(table, both_ends_of_a_new_table_can_be_mapped_at_once, 120)
+{
+	struct iommu_iova_range ranges[16];
+	volatile uint32_t ioas = 0;
+	pthread_barrier_t barrier;
+	struct at_an_end a[3];
+	uint32_t nr = 16, hwpt, id;
+	uint64_t last;
+	int i, round;
+
+	ASSERT_EQ(0, new_table(&self->s, self->s.ioas, &hwpt));
+	ASSERT_EQ(0, ioas_iova_ranges(self->s.iommufd, self->s.ioas, ranges, &nr,
+				      NULL));
+	last = ranges[nr - 1].last;
+	/* AMD's tables are grown once, to 48 bits, and do not go on. */
+	EXPECT_GE((1UL << 48) - 1, last);
+	ASSERT_EQ(0, pthread_barrier_init(&barrier, NULL, 4));
+	for (i = 0; i < 3; i++) {
+		a[i] = (struct at_an_end){
+			.barrier = &barrier, .s = &self->s, .ioas = &ioas,
+			.p = pages_alloc(4 * PAGE),
+			.iova = i == 0 ? X : i == 1 ? last + 1 - 4 * PAGE :
+						      (last + 1) / 2,
+		};
+		ASSERT_EQ(0, pthread_create(&a[i].thread, NULL, map_at_an_end,
+					    &a[i]));
+	}
+	for (round = 0; round < 40; round++) {
+		ASSERT_EQ(0, ioas_alloc(self->s.iommufd, &id));
+		ASSERT_EQ(0, new_table(&self->s, id, &hwpt));
+		ioas = id;
+		pthread_barrier_wait(&barrier);
+		pthread_barrier_wait(&barrier);
+		ASSERT_EQ(0, iommufd_destroy(self->s.iommufd, hwpt));
+		ASSERT_EQ(0, iommufd_destroy(self->s.iommufd, id));
+	}
+	ioas = 0;
+	pthread_barrier_wait(&barrier);
+	for (i = 0; i < 3; i++) {
+		pthread_join(a[i].thread, NULL);
+		EXPECT_EQ(0, a[i].rc) TH_LOG("at %#lx", a[i].iova);
+	}
+	EXPECT_EQ(1, stage_pins(&self->s));
+}
+
+struct filler {
+	pthread_t thread;
+	struct stage *s;
+	uint32_t hwpt;
+	int rc;
+};
+
+static void *fill_slowly(void *arg)
+{
+	struct filler *f = arg;
+
+	f->rc = new_table(f->s, f->s->other, &f->hwpt);
+	return NULL;
+}
+
+/* The ioctl needs the device for a moment only, and memory for as long as it takes. */
+TEST_F_TIMEOUT(table, device_can_go_while_a_table_for_it_waits_for_memory, 60)
+{
+	struct filler f = { .s = &self->s };
+	struct slow_memory slow;
+	uint32_t was;
+
+	ASSERT_EQ(0, slow_memory_make(&slow, 4 * PAGE));
+	ASSERT_EQ(0, map(&self->s, self->s.other, slow.p, slow.length, X));
+	ASSERT_EQ(0, pthread_create(&f.thread, NULL, fill_slowly, &f));
+	ASSERT_EQ(0, slow_memory_wait(&slow));
+	was = self->s.devid;
+	stage_unbind(&self->s);
+	EXPECT_EQ(-ENOENT, iommufd_destroy(self->s.iommufd, was));
+	EXPECT_EQ(-EBUSY, iommufd_destroy(self->s.iommufd, self->s.other));
+	EXPECT_EQ(0, f.hwpt);
+	ASSERT_EQ(0, stage_bind(&self->s));
+	EXPECT_EQ(0, vfio_attach(self->s.dev, self->s.ioas, NULL));
+	ASSERT_EQ(0, slow_memory_let_in(&slow));
+	pthread_join(f.thread, NULL);
+	EXPECT_EQ(0, f.rc);
+	/* The table outlived the device it was made for, and serves it again. */
+	ASSERT_EQ(0, vfio_attach(self->s.dev, f.hwpt, NULL));
+	EXPECT_EQ(0, device_writes(&self->s, X, 3));
+	EXPECT_EQ(0, painted(slow.p, LENGTH, 3));
+	close(slow.uffd);
 }
 
 TEST_HARNESS_MAIN
