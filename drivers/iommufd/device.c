@@ -32,10 +32,33 @@ static int check_region(void *arg, const struct iommu_resv_region *region)
 				  iommu_group_id(dgroup->group), region->start,
 				  region->start + (region->length - 1));
 	if (region->type == IOMMU_RESV_SW_MSI) {
+		if (dgroup->has_sw_msi && dgroup->sw_msi != region->start)
+			return reason_set(dgroup->ictx, -EINVAL,
+					  "IOMMU group %d has two MSI windows, at 0x%llx and 0x%llx",
+					  iommu_group_id(dgroup->group),
+					  dgroup->sw_msi, region->start);
 		dgroup->has_sw_msi = true;
 		dgroup->sw_msi = region->start;
 	}
 	return 0;
+}
+
+/*
+ * The same for what a device brings that joined a claimed group: its tables are
+ * made for one software MSI window, or for none.
+ */
+static int check_joining_region(void *arg,
+				const struct iommu_resv_region *region)
+{
+	struct device_group *dgroup = arg;
+
+	if (region->type == IOMMU_RESV_SW_MSI &&
+	    (!dgroup->has_sw_msi || dgroup->sw_msi != region->start))
+		return reason_set(dgroup->ictx, -EINVAL,
+				  "IOMMU group %d has another MSI window than 0x%llx",
+				  iommu_group_id(dgroup->group), region->start);
+	return region->type == IOMMU_RESV_DIRECT ?
+	       check_region(arg, region) : 0;
 }
 
 static struct device_group *dgroup_find(struct iommufd_ctx *ictx,
@@ -149,6 +172,10 @@ static int dgroup_add(struct iommufd_ctx *ictx, struct iommufd_device *idev)
 			goto err_put;
 		}
 	}
+	/* It may have been plugged in after the group was claimed. */
+	rc = core_for_each_reserved(group, check_joining_region, dgroup);
+	if (rc)
+		goto err_put;
 	list_add_tail(&idev->link, &dgroup->devices);
 	iommu_group_put(group);
 out_unlock:

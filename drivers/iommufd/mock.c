@@ -23,6 +23,7 @@
  * - no unmap of what is not mapped, nor of part of a page; it begins and ends
  *   where map calls did;
  * - everything inside the aperture;
+ * - nothing in a table that devices could use without snooping the caches;
  * - pages are still pinned when they are flushed;
  * - nothing walks a table while devices move to or from it;
  * - no device is on a table that is freed, and nothing is in it.
@@ -109,6 +110,7 @@ struct mock_domain {
 	atomic_t nr_devices;
 	atomic_t walkers;		/* who map, unmap or flush */
 	atomic_t movers;		/* who attach or detach */
+	bool coherent;			/* snooping was enforced */
 };
 
 struct mock_device {
@@ -281,6 +283,7 @@ static int mock_map_pages(struct iommu_domain *domain, unsigned long iova,
 
 	if (WARN_ON(!in_aperture(mock, iova, iova + length - 1)) ||
 	    WARN_ON(!(prot & (IOMMU_READ | IOMMU_WRITE))) ||
+	    WARN_ON(!mock->coherent) ||
 	    WARN_ON(!(pgsize & domain->pgsize_bitmap)))
 		return -EINVAL;
 
@@ -496,7 +499,9 @@ static bool mock_enforce_cache_coherency(struct iommu_domain *domain)
 {
 	struct mock_domain *mock = to_mock_domain(domain);
 
-	return !WARN_ON(!xa_empty(&mock->small) || !xa_empty(&mock->large));
+	mock->coherent = !WARN_ON(!xa_empty(&mock->small) ||
+				  !xa_empty(&mock->large));
+	return mock->coherent;
 }
 
 static void mock_domain_free(struct iommu_domain *domain)
