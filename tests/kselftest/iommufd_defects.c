@@ -253,7 +253,7 @@ TEST_F(defect, memory_that_wraps_around_is_refused_with_a_table)
 	int rc, want;
 
 	for (top = 1; top <= 3; top++) {
-		start = -top * PAGE;
+		start = 0 - top * PAGE;
 		for (i = 0; i < 6; i++) {
 			rc = ioas_map_fixed(self->fd, self->ioas, RW,
 					    (void *)start, lengths[i], BASE);
@@ -398,6 +398,56 @@ TEST_F(defect, mapping_in_a_software_msi_window_is_refused)
 }
 
 /*
+ * The fake devices of a group come one after the other, as if plugged in: the
+ * group is claimed, and has a table, when the second one brings its range.
+ */
+TEST_F(defect, device_that_joins_a_group_late_is_judged_like_the_first)
+{
+	uint64_t at = BASE + 16 * MiB;
+	struct stdev t, u;
+
+	EXPECT_EQ(-EPERM, stdev_add_local(self->fd, self->other, MOCK_UNIT_ABI,
+					  0, MOCK_RESERVED_DIRECT, at, &t));
+	EXPECT_EQ(-EPERM, stdev_add_local(self->fd, self->ioas, MOCK_UNIT_ABI,
+					  self->s.id, MOCK_RESERVED_DIRECT, at,
+					  &t));
+	/* One MSI window is what the group's tables are made for, or none. */
+	EXPECT_EQ(-EINVAL, stdev_add_local(self->fd, self->ioas, MOCK_UNIT_ABI,
+					   self->s.id, MOCK_RESERVED_SW_MSI, at,
+					   &t));
+	ASSERT_EQ(0, stdev_add_local(self->fd, self->other, MOCK_UNIT_ABI, 0,
+				     MOCK_RESERVED_SW_MSI, at, &t));
+	EXPECT_EQ(-EINVAL, stdev_add_local(self->fd, self->other, MOCK_UNIT_ABI,
+					   t.id, MOCK_RESERVED_SW_MSI,
+					   at + 2 * MOCK_RESERVED_SIZE, &u));
+	EXPECT_EQ(0, stdev_add_local(self->fd, self->other, MOCK_UNIT_ABI, t.id,
+				     MOCK_RESERVED_SW_MSI, at, &u));
+	/* Those who were refused left nothing in the group. */
+	EXPECT_EQ(0, stdev_join(self->fd, self->ioas, &self->s, &t));
+}
+
+/*
+ * Counts
+ */
+
+TEST_F_TIMEOUT(defect, more_allowed_ranges_than_anybody_needs_are_einval, 60)
+{
+	uint32_t most = 65536, i;
+	struct iommu_iova_range *ranges;
+
+	ranges = calloc(most, sizeof(*ranges));
+	ASSERT_NE(NULL, ranges);
+	for (i = 0; i < most; i++)
+		ranges[i].start = ranges[i].last = BASE + i * 2 * PAGE;
+	/* (Nothing is read of an array that is too long.) */
+	EXPECT_EQ(-EINVAL, ioas_allow(self->fd, self->other, NULL, most + 1));
+	EXPECT_EQ(-EINVAL, ioas_allow(self->fd, self->other, NULL, UINT32_MAX));
+	EXPECT_EQ(0, ioas_allow(self->fd, self->other, ranges, most));
+	EXPECT_EQ(0, ioas_allow(self->fd, self->other, NULL, 0));
+	free(ranges);
+}
+
+/*
  * What reaches userspace
  */
 
@@ -448,7 +498,11 @@ TEST_F(defect, results_and_nothing_else_are_written)
 	struct iommu_iova_range ranges[3];
 	uint8_t data[64], *p;
 	unsigned int i;
+	int file;
 
+	file = memfd_create("defects", MFD_CLOEXEC);
+	ASSERT_LE(0, file);
+	ASSERT_EQ(0, ftruncate(file, PAGE));
 	memset(ranges, 0xa5, sizeof(ranges));
 	EXPECT_EQ(0, CHANGED_ELSEWHERE(IOMMU_IOAS_ALLOC,
 		  struct iommu_ioas_alloc,
@@ -471,6 +525,11 @@ TEST_F(defect, results_and_nothing_else_are_written)
 		  NO_OUT, NO_OUT, .ioas_id = self->ioas, .flags = RW | FIXED,
 		  .length = PAGE, .user_va = (uintptr_t)self->buf,
 		  .iova = BASE + MiB));
+	EXPECT_EQ(0, CHANGED_ELSEWHERE(IOMMU_IOAS_MAP_FILE,
+		  struct iommu_ioas_map_file,
+		  OUT(struct iommu_ioas_map_file, iova), NO_OUT,
+		  .ioas_id = self->ioas, .flags = RW, .length = PAGE,
+		  .fd = file));
 	EXPECT_EQ(0, CHANGED_ELSEWHERE(IOMMU_IOAS_COPY, struct iommu_ioas_copy,
 		  OUT(struct iommu_ioas_copy, dst_iova), NO_OUT,
 		  .flags = RW, .dst_ioas_id = self->ioas,
@@ -505,6 +564,7 @@ TEST_F(defect, results_and_nothing_else_are_written)
 	for (i = 8; i < 64; i++)
 		EXPECT_EQ(i < 32 ? 0 : 0xa5, data[i])
 			TH_LOG("byte %u", i);
+	close(file);
 }
 
 /*
@@ -958,35 +1018,69 @@ TEST_F_TIMEOUT(scarce, mappings_until_memory_ends_can_all_be_unmapped, 120)
  * A dying process
  */
 
+/* Pages that were ever pinned; kept per CPU and gathered when asked for. */
+static long pinned_ever(void)
+{
+	long acquired = -1;
+	char line[128];
+	FILE *f;
+
+	if (pinned_now() < 0)
+		return -1;
+	f = fopen("/proc/vmstat", "r");
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f))
+		sscanf(line, "nr_foll_pin_acquired %ld", &acquired);
+	fclose(f);
+	return acquired;
+}
+
+/*
+ * Memory that is there is pinned without a look at signals, the other is faulted
+ * in, which does look: both end before their time.
+ */
 TEST_F_TIMEOUT(defect, process_killed_in_a_long_map_leaves_nothing, 120)
 {
 	size_t length = 512 * MiB;
+	long before;
 	pid_t pid;
 	void *p;
-	int i;
+	int i, there;
 
-	p = mmap(NULL, length, PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, p);
-	madvise(p, length, MADV_NOHUGEPAGE);
-	pid = fork();
-	ASSERT_LE(0, pid);
-	if (!pid) {
-		ioas_map_fixed(self->fd, self->ioas, RW, p, length, BASE);
-		_exit(1);	/* it got through: not the test */
+	for (there = 0; there < 2; there++) {
+		p = mmap(NULL, length, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS |
+			 (there ? MAP_POPULATE : 0), -1, 0);
+		ASSERT_NE(MAP_FAILED, p);
+		before = pinned_ever();
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid) {
+			/* (A fork does not take along the table of these.) */
+			if (there)
+				madvise(p, length, MADV_POPULATE_WRITE);
+			ioas_map_fixed(self->fd, self->ioas, RW, p, length,
+				       BASE);
+			_exit(1);	/* it got through: not the test */
+		}
+		for (i = 0; i < 30000 && pinned_now() < self->pins + 2000; i++)
+			usleep(1000);
+		ASSERT_EQ(0, kill(pid, SIGKILL));
+		EXPECT_EQ(1000 + SIGKILL, reap(pid, 20));
+		EXPECT_GT(before + length / PAGE, pinned_ever());
+		EXPECT_EQ(self->pins, pinned_now());
+		EXPECT_EQ(-ENOENT, ioas_unmap(self->fd, self->ioas, BASE, length,
+					      NULL));
+		ASSERT_EQ(0, ioas_map_fixed(self->fd, self->ioas, RW, self->buf,
+					    LENGTH, BASE));
+		EXPECT_EQ(0, check_map(self->fd, self->s.hwpt, BASE, LENGTH,
+				       self->buf));
+		EXPECT_EQ(-EIO, check_map(self->fd, self->s.hwpt, BASE + LENGTH,
+					  PAGE, self->buf));
+		ASSERT_EQ(0, ioas_unmap_all(self->fd, self->ioas, NULL));
+		munmap(p, length);
 	}
-	for (i = 0; i < 10000 && pinned_now() < self->pins + 2000; i++)
-		usleep(1000);
-	ASSERT_EQ(0, kill(pid, SIGKILL));
-	EXPECT_EQ(1000 + SIGKILL, reap(pid, 10));
-	EXPECT_EQ(self->pins, pinned_now());
-	EXPECT_EQ(-ENOENT, ioas_unmap(self->fd, self->ioas, BASE, length, NULL));
-	EXPECT_EQ(0, ioas_map_fixed(self->fd, self->ioas, RW, self->buf, LENGTH,
-				    BASE));
-	EXPECT_EQ(0, check_map(self->fd, self->s.hwpt, BASE, LENGTH, self->buf));
-	EXPECT_EQ(-EIO, check_map(self->fd, self->s.hwpt, BASE + LENGTH, PAGE,
-				  self->buf));
-	munmap(p, length);
 }
 
 enum slow_call { SLOW_MAP, SLOW_COPY, SLOW_ATTACH, SLOW_ALLOC, SLOW_PIN,
