@@ -11,7 +11,12 @@
  *
  * Nothing here takes ioas.tables_sem but attach and detach: an unmap holds it
  * while it calls the driver, which may wait for a lock under which it pins.
+ *
+ * Reading and writing hold the area, too. A page that is found slowly is copied
+ * under access->lock, and only if the access still has this address space: after
+ * a detach nothing arrives any more.
  */
+#include <linux/highmem.h>
 #include <linux/iommu.h>
 #include <linux/iommufd.h>
 #include <linux/slab.h>
@@ -22,10 +27,13 @@
 #include "reason.h"
 #include "trace.h"
 
+/* A driver that was told to let go, and does not for so long, has a bug. */
+#define UNPIN_TIMEOUT	(30 * HZ)
+
 struct access_pin {
 	struct interval_tree_node iova;		/* access.lock, once entered */
 	struct interval_tree_node pages;	/* consumer of area->pinned */
-	struct ioas *ioas;
+	struct ioas *ioas;			/* a user of it */
 	struct area *area;			/* held by nr_pins */
 	struct access_pin *next;		/* private to pin, unpin */
 };
@@ -46,8 +54,9 @@ static struct ioas *access_ioas_use(struct iommufd_access *access)
 static void area_let_go(struct ioas *ioas, struct area *area)
 {
 	mutex_lock(&ioas->lock);
-	if (!--area->nr_pins)
-		wake_up_all(&ioas->unpinned);
+	/* Pairs with the acquire in area_is_unpinned(): the area may be gone. */
+	smp_store_release(&area->nr_pins, area->nr_pins - 1);
+	wake_up_all(&ioas->unpinned);
 	mutex_unlock(&ioas->lock);
 }
 
@@ -118,11 +127,12 @@ static struct access_pin *pin_area(struct ioas *ioas, unsigned long iova,
 	if (!pin)
 		return ERR_PTR(-ENOMEM);
 	pin->ioas = ioas;
+	iommufd_object_share(&ioas->obj);
 	pin->area = area_hold(ioas, iova, flags & IOMMUFD_ACCESS_WRITE,
 			      &offset);
 	if (IS_ERR(pin->area)) {
 		rc = PTR_ERR(pin->area);
-		goto err_free;
+		goto err_unuse;
 	}
 	pin->iova.start = iova;
 	pin->iova.last = min(last, pin->area->iova.last);
@@ -142,7 +152,8 @@ static struct access_pin *pin_area(struct ioas *ioas, unsigned long iova,
 
 err_let_go:
 	area_let_go(ioas, pin->area);
-err_free:
+err_unuse:
+	ioas_unuse(ioas);
 	kfree(pin);
 	return ERR_PTR(rc);
 }
@@ -155,6 +166,7 @@ static void unpin_areas(struct access_pin *pins)
 		pins = pin->next;
 		pinned_remove(pin->area->pinned, &pin->pages);
 		area_let_go(pin->ioas, pin->area);
+		ioas_unuse(pin->ioas);
 		kfree(pin);
 	}
 }
@@ -192,7 +204,7 @@ static int access_pin_pages(struct iommufd_access *access, unsigned long iova,
 		.pages = out_pages,
 	};
 	struct access_pin *pins = NULL, *pin;
-	unsigned long last;
+	unsigned long last, part;
 	struct ioas *ioas;
 	int rc;
 
@@ -206,7 +218,8 @@ static int access_pin_pages(struct iommufd_access *access, unsigned long iova,
 	if (!ioas)
 		return -ENOENT;
 	for (;;) {
-		pin = pin_area(ioas, iova, last, flags, &collect);
+		part = access->ops->unpins_parts ? iova + (PAGE_SIZE - 1) : last;
+		pin = pin_area(ioas, iova, part, flags, &collect);
 		if (IS_ERR(pin)) {
 			rc = PTR_ERR(pin);
 			goto err_unpin;
@@ -273,23 +286,75 @@ static void pin_remove(struct iommufd_access *access, struct access_pin *pin)
 void iommufd_access_unpin_pages(struct iommufd_access *access,
 				unsigned long iova, unsigned long length)
 {
-	unsigned long last = iova + (length - 1);
+	unsigned long last = iova + (length - 1), part = last;
 	struct access_pin *pins = NULL, *pin;
 
 	mutex_lock(&access->lock);
-	do {
-		pin = pins_find(access, iova, last);
-		if (WARN_ON(!pin))
+	for (;;) {
+		if (access->ops->unpins_parts)
+			part = iova + (PAGE_SIZE - 1);
+		pin = pins_find(access, iova, part);
+		if (pin) {
+			pin_remove(access, pin);
+			pin->next = pins;
+			pins = pin;
+			part = pin->iova.last;
+		} else if (WARN_ON(!access->ops->unpins_parts)) {
 			break;
-		pin_remove(access, pin);
-		pin->next = pins;
-		pins = pin;
-		iova = pin->iova.last + 1;
-	} while (pin->iova.last != last);
+		}
+		if (part == last)
+			break;
+		iova = part + 1;
+		part = last;
+	}
 	mutex_unlock(&access->lock);
+	wake_up_all(&access->unpinned);
 	unpin_areas(pins);
 }
 EXPORT_SYMBOL_GPL(iommufd_access_unpin_pages);
+
+/* Copy within one page, if the access may still do that. */
+static int copy_page_part(struct iommufd_access *access, struct ioas *ioas,
+			  struct page *page, unsigned long in_page, void *data,
+			  unsigned long length, bool write)
+{
+	int rc = 0;
+
+	mutex_lock(&access->lock);
+	if (access->ioas != ioas)
+		rc = -ENOENT;
+	else if (write)
+		memcpy_to_page(page, in_page, data, length);
+	else
+		memcpy_from_page(data, page, in_page, length);
+	mutex_unlock(&access->lock);
+	return rc;
+}
+
+/* @offset, @length: in the span of the area, which is held. */
+static int rw_area(struct iommufd_access *access, struct ioas *ioas,
+		   struct area *area, unsigned long offset, void *data,
+		   unsigned long length, bool write)
+{
+	unsigned long in_page, part;
+	struct page *page;
+	bool is_pinned;
+	int rc = 0;
+
+	for (; !rc && length; length -= part, offset += part, data += part) {
+		in_page = offset_in_page(offset);
+		part = min(length, PAGE_SIZE - in_page);
+		page = pinned_borrow(area->pinned, offset >> PAGE_SHIFT, write,
+				     &is_pinned);
+		if (IS_ERR(page))
+			return PTR_ERR(page);
+		rc = copy_page_part(access, ioas, page, in_page, data, part,
+				    write);
+		pinned_return(page, is_pinned, write && !rc);
+		cond_resched();
+	}
+	return rc;
+}
 
 static int access_copy(struct iommufd_access *access, unsigned long iova,
 		       void *data, size_t length, unsigned int flags)
@@ -314,7 +379,7 @@ static int access_copy(struct iommufd_access *access, unsigned long iova,
 			break;
 		}
 		part = min(last, area->iova.last) - iova + 1;
-		rc = pinned_rw(area->pinned, offset, data, part, write);
+		rc = rw_area(access, ioas, area, offset, data, part, write);
 		area_let_go(ioas, area);
 		if (rc)
 			break;
@@ -339,25 +404,31 @@ EXPORT_SYMBOL_GPL(iommufd_access_rw);
 static struct access_link *access_link_alloc(struct iommufd_access *access,
 					     u32 ioas_id)
 {
+	struct iommufd_object *obj;
 	struct access_link *link;
 	int rc;
 
 	link = kmalloc(sizeof(*link), GFP_KERNEL_ACCOUNT);
 	if (!link)
 		return ERR_PTR(-ENOMEM);
-	link->access = access;
-	link->ioas = ioas_use(access->ictx, ioas_id);
-	if (IS_ERR(link->ioas)) {
-		rc = PTR_ERR(link->ioas);
+	obj = iommufd_object_use(access->ictx, ioas_id, IOMMUFD_OBJECT_ANY);
+	if (IS_ERR(obj)) {
+		rc = PTR_ERR(obj);
 		goto err_free;
 	}
+	if (obj->type != IOMMUFD_OBJECT_IOAS) {
+		rc = -EINVAL;
+		goto err_unuse;
+	}
+	link->access = access;
+	link->ioas = container_of(obj, struct ioas, obj);
 	rc = ioas_add_access(link->ioas, link);
 	if (rc)
 		goto err_unuse;
 	return link;
 
 err_unuse:
-	ioas_unuse(link->ioas);
+	iommufd_object_unuse(access->ictx, obj);
 err_free:
 	kfree(link);
 	return ERR_PTR(rc);
@@ -377,6 +448,58 @@ static void access_set_ioas(struct iommufd_access *access, struct ioas *ioas)
 	mutex_unlock(&access->lock);
 }
 
+/* The first range that is pinned without a gap, if any is. */
+static bool pins_first_range(struct iommufd_access *access, unsigned long *start,
+			     unsigned long *last)
+{
+	struct interval_tree_node *node;
+	bool found;
+
+	mutex_lock(&access->lock);
+	node = interval_tree_iter_first(&access->pins, 0, ULONG_MAX);
+	found = node;
+	if (node) {
+		*start = node->start;
+		*last = node->last;
+		while (*last != ULONG_MAX &&
+		       (node = interval_tree_iter_next(node, 0, *last + 1)))
+			*last = max(*last, node->last);
+	}
+	mutex_unlock(&access->lock);
+	return found;
+}
+
+static bool pins_are_gone(struct iommufd_access *access, unsigned long start,
+			  unsigned long last)
+{
+	bool gone;
+
+	mutex_lock(&access->lock);
+	gone = !interval_tree_iter_first(&access->pins, start, last);
+	mutex_unlock(&access->lock);
+	return gone;
+}
+
+/*
+ * Have the user let go of all that it has pinned; more cannot be. Told by range,
+ * as an unmap would: drivers go through a range page by page. Who pins while we
+ * are here will learn that it is for nothing, or has just been told of success
+ * and not seen yet that it has to let go: the wait is for this one.
+ */
+static void access_unpin_all(struct iommufd_access *access)
+{
+	unsigned long start, last;
+
+	while (pins_first_range(access, &start, &last)) {
+		access_unmapped(access, start, last - start + 1);
+		if (WARN_ON(!wait_event_timeout(access->unpinned,
+						pins_are_gone(access, start,
+							      last),
+						UNPIN_TIMEOUT)))
+			break;
+	}
+}
+
 /*
  * Go from the present address space to another one, or with NULL to none. In
  * between there is none, so that the pins of the two never mix: when the user
@@ -391,8 +514,7 @@ static void access_change(struct iommufd_access *access,
 	access->link = to;
 	if (from) {
 		access_set_ioas(access, NULL);
-		access_unmapped(access, 0, ULONG_MAX);
-		WARN_ON(!RB_EMPTY_ROOT(&access->pins.rb_root));
+		access_unpin_all(access);
 		access_link_free(from);
 	}
 	if (to)
@@ -486,6 +608,7 @@ iommufd_access_create(struct iommufd_ctx *ictx,
 	access->data = data;
 	mutex_init(&access->change_lock);
 	mutex_init(&access->lock);
+	init_waitqueue_head(&access->unpinned);
 	access->pins = RB_ROOT_CACHED;
 	iommufd_ctx_get(ictx);		/* put by destroy */
 	*id = access->obj.id;

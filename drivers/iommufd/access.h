@@ -26,6 +26,8 @@ struct iommufd_access {
 	struct rb_root_cached pins;	/* struct access_pin.iova */
 	unsigned long nr_pins;		/* in there */
 	unsigned long nr_pages;		/* of them; one pinned twice counts twice */
+
+	wait_queue_head_t unpinned;	/* something left pins */
 };
 
 /* An access on the list of an address space; during a replace it is on two. */

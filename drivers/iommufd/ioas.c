@@ -1233,19 +1233,17 @@ out_unlock:
 	return rc;
 }
 
-static bool area_is_unpinned(struct ioas *ioas, struct area *area)
+/* Of an area that is leaving: the count can only fall. */
+static bool area_is_unpinned(struct area *area)
 {
-	bool unpinned;
-
-	mutex_lock(&ioas->lock);
-	unpinned = !area->nr_pins;
-	mutex_unlock(&ioas->lock);
-	return unpinned;
+	/* Pairs with the release in area_let_go(), the last that it does to it. */
+	return !smp_load_acquire(&area->nr_pins);
 }
 
 /*
  * Have accesses let go of areas that are leaving. Nobody can pin there any more;
- * a pin that is under way gives up by itself, but may wait for user memory.
+ * a pin that is under way gives up by itself, but may wait for user memory. So
+ * may one of an access that has left the address space meanwhile.
  */
 static int chain_unpin(struct ioas *ioas, struct area *chain)
 {
@@ -1253,16 +1251,14 @@ static int chain_unpin(struct ioas *ioas, struct area *chain)
 	struct area *area;
 	int rc;
 
-	if (list_empty(&ioas->accesses))
-		return 0;
 	for (area = chain; area; area = area->next) {
-		if (area_is_unpinned(ioas, area))
+		if (area_is_unpinned(area))
 			continue;
 		list_for_each_entry(link, &ioas->accesses, link)
 			access_unmapped(link->access, area->iova.start,
 					area_length(area));
 		rc = wait_event_killable(ioas->unpinned,
-					 area_is_unpinned(ioas, area));
+					 area_is_unpinned(area));
 		if (rc)
 			return -EINTR;
 	}

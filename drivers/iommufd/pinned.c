@@ -413,8 +413,6 @@ static long pin_file(const struct pinned *pinned, unsigned long start,
 	unsigned long va;
 	long i, rc;
 
-	if (!current->mm)
-		return -EFAULT;
 	/* 6.1: a writable mapping of a hugetlb file makes the file longer. */
 	if ((start >> PAGE_SHIFT) + nr >
 	    DIV_ROUND_UP_ULL(i_size_read(file_inode(pinned->file)), PAGE_SIZE))
@@ -433,6 +431,24 @@ static long pin_file(const struct pinned *pinned, unsigned long start,
 			return -EFAULT;
 		}
 	}
+	return rc;
+}
+
+/* A kernel thread, of a driver, has no memory to map into but the owner's. */
+static long pin_file_here(const struct pinned *pinned, unsigned long start,
+			  unsigned long nr, struct page **pages)
+{
+	struct mm_struct *mm = pinned->owner->mm;
+	long rc;
+
+	if (current->mm)
+		return pin_file(pinned, start, nr, pages);
+	if (!(current->flags & PF_KTHREAD) || !mmget_not_zero(mm))
+		return -EFAULT;
+	kthread_use_mm(mm);
+	rc = pin_file(pinned, start, nr, pages);
+	kthread_unuse_mm(mm);
+	mmput(mm);
 	return rc;
 }
 
@@ -525,7 +541,7 @@ static long pin(const struct pinned *pinned, unsigned long index,
 	long rc;
 
 	if (pinned->file) {
-		rc = pin_file(pinned, uptr, nr, pages);
+		rc = pin_file_here(pinned, uptr, nr, pages);
 	} else if (mmget_not_zero(mm)) {
 		rc = pin_once(pinned, uptr, nr, pages);
 		if (rc == -EFAULT && !fault_in(pinned, uptr))
@@ -807,14 +823,15 @@ unsigned long pinned_count(struct pinned *pinned, unsigned long first,
 	return count;
 }
 
-/* A page of the span to look at, with a reference: pinned already, or for now. */
-static struct page *borrow_page(struct pinned *pinned, unsigned long index,
-				bool *is_pinned)
+struct page *pinned_borrow(struct pinned *pinned, unsigned long index,
+			   bool write, bool *is_pinned)
 {
 	struct page *page = NULL;
 	unsigned long pfn;
 	long rc;
 
+	if (write && !pinned->writable)
+		return ERR_PTR(-EPERM);
 	mutex_lock(&pinned->lock);
 	*is_pinned = runs_lookup(&pinned->runs, index, &pfn);
 	if (*is_pinned) {
@@ -828,7 +845,7 @@ static struct page *borrow_page(struct pinned *pinned, unsigned long index,
 	return rc < 0 ? ERR_PTR(rc) : page;
 }
 
-static void return_page(struct page *page, bool is_pinned, bool dirty)
+void pinned_return(struct page *page, bool is_pinned, bool dirty)
 {
 	if (!is_pinned) {
 		unpin_user_pages_dirty_lock(&page, 1, dirty);
@@ -837,29 +854,4 @@ static void return_page(struct page *page, bool is_pinned, bool dirty)
 	if (dirty)
 		set_page_dirty_lock(page);
 	put_page(page);
-}
-
-int pinned_rw(struct pinned *pinned, unsigned long offset, void *data,
-	      unsigned long length, bool write)
-{
-	unsigned long in_page, part;
-	struct page *page;
-	bool is_pinned;
-
-	if (write && !pinned->writable)
-		return -EPERM;
-	for (; length; length -= part, offset += part, data += part) {
-		in_page = offset_in_page(offset);
-		part = min(length, PAGE_SIZE - in_page);
-		page = borrow_page(pinned, offset >> PAGE_SHIFT, &is_pinned);
-		if (IS_ERR(page))
-			return PTR_ERR(page);
-		if (write)
-			memcpy_to_page(page, in_page, data, part);
-		else
-			memcpy_from_page(data, page, in_page, part);
-		return_page(page, is_pinned, write);
-		cond_resched();
-	}
-	return 0;
 }

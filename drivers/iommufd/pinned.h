@@ -119,18 +119,22 @@ int pinned_walk(struct pinned *pinned, struct interval_tree_node *consumer,
 void pinned_remove(struct pinned *pinned, struct interval_tree_node *consumer);
 
 /**
- * pinned_rw - copy to or from the memory itself
+ * pinned_borrow - a page of the span, to copy to or from
  * @pinned: span
- * @offset: byte in the span
- * @data: kernel memory
- * @length: bytes
- * @write: into the span
+ * @index: page in the span
+ * @write: it will be written
+ * @is_pinned: for pinned_return()
  *
- * Uses the pages that are pinned, also when the process is gone; else looks into
- * its memory. Return: 0, -EFAULT, -EPERM.
+ * The page that is pinned already, also when the process is gone; else it is
+ * looked up in its memory and pinned until pinned_return().
+ *
+ * Return: the page, or ERR_PTR() of -EFAULT, -EPERM, -EINTR, -ENOMEM.
  */
-int pinned_rw(struct pinned *pinned, unsigned long offset, void *data,
-	      unsigned long length, bool write);
+struct page *pinned_borrow(struct pinned *pinned, unsigned long index,
+			   bool write, bool *is_pinned);
+
+/* @dirty: it was written. */
+void pinned_return(struct page *page, bool is_pinned, bool dirty);
 
 /* How much of the span is pinned: as it was just now. */
 enum pinned_extent {

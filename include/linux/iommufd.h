@@ -174,8 +174,12 @@ struct page;
 /**
  * struct iommufd_access_ops - what iommufd asks of the user of an access
  * @needs_pin_pages: the user pins pages; the IOAS is then aligned to PAGE_SIZE
- * @unmap: the IOVA range goes away, or all of it when the access changes its
- *	IOAS. Whatever was pinned there must have been unpinned when this
+ * @unpins_parts: pins are counted by page: any part of what one call has pinned
+ *	can be unpinned by another, and pages that are not pinned are passed over.
+ *	Costs a record for each page
+ * @unmap: the IOVA range goes away, and something is or may be pinned there: a
+ *	mapping that is being removed, or what is pinned when the access leaves
+ *	its IOAS. Whatever was pinned there must have been unpinned when this
  *	returns. Called without locks that iommufd_access_pin_pages(),
  *	iommufd_access_unpin_pages() or iommufd_access_rw() take, so the user may
  *	hold a lock of its own around those and take it in here. Must not attach,
@@ -183,6 +187,7 @@ struct page;
  */
 struct iommufd_access_ops {
 	bool needs_pin_pages;
+	bool unpins_parts;
 	void (*unmap)(void *data, unsigned long iova, unsigned long length);
 };
 
@@ -208,8 +213,8 @@ void iommufd_access_destroy(struct iommufd_access *access);
  * @access: attached to nothing
  * @ioas_id: ID of an IOAS
  *
- * Return: 0, or -EBUSY when it is attached, -ENOENT for an unknown ID,
- * -EADDRINUSE when a mapping there is not page aligned and pages are to be
+ * Return: 0, or -EBUSY when it is attached, -ENOENT for an unknown ID, -EINVAL
+ * for that of something else, -EADDRINUSE when a mapping there is not page aligned and pages are to be
  * pinned, -EINTR.
  */
 int iommufd_access_attach(struct iommufd_access *access, u32 ioas_id);
@@ -245,7 +250,10 @@ int iommufd_access_pin_pages(struct iommufd_access *access, unsigned long iova,
 			     unsigned long length, struct page **out_pages,
 			     unsigned int flags);
 
-/* The opposite, for a range that was pinned as it is given here. */
+/*
+ * The opposite, for a range that was pinned as it is given here; with unpins_parts
+ * for any pages.
+ */
 void iommufd_access_unpin_pages(struct iommufd_access *access,
 				unsigned long iova, unsigned long length);
 
@@ -258,7 +266,8 @@ void iommufd_access_unpin_pages(struct iommufd_access *access,
  * @flags: IOMMUFD_ACCESS_WRITE to copy from @data to the IOVA, else to @data
  *
  * Return: 0, or as iommufd_access_pin_pages(), or -EFAULT when the memory is not
- * there. Part of the copy may have been done then.
+ * there. Part of the copy may have been done then. Nothing is copied any more
+ * once iommufd_access_detach() has returned.
  */
 int iommufd_access_rw(struct iommufd_access *access, unsigned long iova,
 		      void *data, size_t length, unsigned int flags);
