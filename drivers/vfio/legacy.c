@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The part of the stock interface that stands on groups and containers, or on
- * a driver that reaches user memory through the core. There is no such thing
- * yet, and these say so.
+ * The part of the stock interface that stands on groups and containers. There
+ * is no such thing yet, and these say so.
  *
  * Nobody depends on a yes: KVM and the hot reset of vfio-pci ask first whether
- * a file is a group and give EINVAL to their user when it is not; the three
- * that a device with emulated IOMMU calls are out of reach, as BIND refuses
- * such a device.
+ * a file is a group and give EINVAL to their user when it is not.
  */
 #include <linux/module.h>
 
@@ -71,51 +68,6 @@ bool vfio_file_has_dev(struct file *file, struct vfio_device *vdev)
 	return false;
 }
 EXPORT_SYMBOL_GPL(vfio_file_has_dev);
-
-/**
- * vfio_pin_pages - pin user memory for a device with emulated IOMMU
- * @vdev: device
- * @iova: where, in the device's I/O address space
- * @npage: how many pages
- * @prot: IOMMU_READ, IOMMU_WRITE
- * @pages: where to store the pages
- *
- * Return: -EOPNOTSUPP.
- */
-int vfio_pin_pages(struct vfio_device *vdev, dma_addr_t iova, int npage,
-		   int prot, struct page **pages)
-{
-	return -EOPNOTSUPP;
-}
-EXPORT_SYMBOL(vfio_pin_pages);
-
-/**
- * vfio_unpin_pages - end of vfio_pin_pages(), which never succeeds
- * @vdev: device
- * @iova: as for vfio_pin_pages()
- * @npage: as for vfio_pin_pages()
- */
-void vfio_unpin_pages(struct vfio_device *vdev, dma_addr_t iova, int npage)
-{
-}
-EXPORT_SYMBOL(vfio_unpin_pages);
-
-/**
- * vfio_dma_rw - access user memory for a device with emulated IOMMU
- * @vdev: device
- * @iova: where, in the device's I/O address space
- * @data: the driver's buffer
- * @len: how many bytes
- * @write: from @data to user memory
- *
- * Return: -EOPNOTSUPP.
- */
-int vfio_dma_rw(struct vfio_device *vdev, dma_addr_t iova, void *data,
-		size_t len, bool write)
-{
-	return -EOPNOTSUPP;
-}
-EXPORT_SYMBOL(vfio_dma_rw);
 
 /**
  * vfio_register_iommu_driver - vfio_iommu_type1 announces itself

@@ -183,7 +183,13 @@ static void vfio_node_withdraw(struct vfio_node *node)
 	} while (rc <= 0);
 }
 
-static struct vfio_node *vfio_node_of(struct vfio_device *vdev)
+/**
+ * vfio_node_of - our part of a device
+ * @vdev: initialised device
+ *
+ * Return: its node, which it holds.
+ */
+struct vfio_node *vfio_node_of(struct vfio_device *vdev)
 {
 	return dev_get_drvdata(&vdev->device);
 }
@@ -348,8 +354,8 @@ EXPORT_SYMBOL_GPL(vfio_register_group_dev);
  * vfio_register_emulated_iommu_dev - offer a device without DMA of its own
  * @vdev: initialised device
  *
- * Its driver reaches user memory through vfio_pin_pages() and vfio_dma_rw().
- * Such a device is listed and can be opened, but BIND answers -EOPNOTSUPP.
+ * Its driver reaches user memory through vfio_pin_pages() and vfio_dma_rw(),
+ * by IOVA; no IOMMU is needed.
  *
  * Return: 0 or a negative errno.
  */

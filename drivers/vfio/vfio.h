@@ -52,6 +52,7 @@
 #error "the kernel's <uapi/linux/vfio.h> was found before ours: see Kbuild"
 #endif
 
+struct iommufd_access;
 struct iommufd_ctx;
 struct iommufd_device;
 struct vfio_iommu_driver_ops;
@@ -69,6 +70,9 @@ struct vfio_iommu_driver_ops;
  *	for each bound handle. Zero before and after
  * @idle: completed by the last of @users
  * @vdev: the device. To be followed with a registration only
+ * @access: of an @emulated device: iommufd's idea of it. Set from before
+ *	open_device() until after close_device(), which is when the driver may
+ *	ask for memory
  */
 struct vfio_node {
 	struct kref ref;
@@ -79,6 +83,7 @@ struct vfio_node {
 	refcount_t users;
 	struct completion idle;
 	struct vfio_device *vdev;
+	struct iommufd_access *access;
 };
 
 /**
@@ -100,7 +105,7 @@ enum vfio_handle_state {
  *	vfio_handle_publish() pairs with the acquire in vfio_handle_is_bound()
  * @vdev: the device; set by the winner of BINDING, constant while BOUND
  * @ictx: the context, as @vdev
- * @idev: iommufd's idea of the device, as @vdev
+ * @idev: iommufd's idea of the device, as @vdev; of an emulated one @node has it
  * @devid: iommufd's ID of the device, as @vdev
  * @lock: protects @attached and every call that changes it
  * @attached: the device translates through a page table
@@ -119,6 +124,7 @@ struct vfio_handle {
 /* main.c */
 struct vfio_node *vfio_node_get_by_index(unsigned int index);
 void vfio_node_put(struct vfio_node *node);
+struct vfio_node *vfio_node_of(struct vfio_device *vdev);
 struct vfio_device *vfio_node_get_registration(struct vfio_node *node);
 void vfio_node_put_registration(struct vfio_node *node);
 
