@@ -3,6 +3,7 @@
 # Thin: every part builds itself, this file only calls the parts.
 #
 #   make modules              iommufd.ko and vfio.ko for KDIR's kernel
+#        samples              drivers/samples: a device that needs no hardware
 #        tools examples       the vfio-cdev tool, the example drivers
 #        test-host            pure-logic code in userspace, under sanitizers
 #        fuzz                 the same led by coverage, OPERATIONS=20000000
@@ -15,6 +16,7 @@
 #
 #   build/<release>/            drivers/ and include/ mirrored as links, objects
 #   build/<release>/modules/    the two modules, ready to load
+#   build/<release>/samples/    the samples; never installed
 #   build/<release>-test/       the same with TEST=1 (mock device; never install)
 #   build/tools/ build/examples/ build/tests/host/ build/tests/kselftest/
 #
@@ -80,12 +82,21 @@ modules: mirror
 			rm $(build)/modules/$$ko.ko.new || \
 			mv $(build)/modules/$$ko.ko.new $(build)/modules/$$ko.ko || exit 1; done
 
+# On their own, or they would get our symbol versions from before the stamp: they
+# are drivers like the distribution's, which go by its Module.symvers.
+samples: mirror
+	@flock $(build)/.lock $(MAKE) -C $(KDIR) M=$(build)/drivers/samples W=1 modules
+	@mkdir -p $(build)/samples
+	@cp $(build)/drivers/samples/vcopy/vcopy.ko $(build)/samples/vcopy.ko.new
+	@mv $(build)/samples/vcopy.ko.new $(build)/samples/vcopy.ko
+
 # Always a full pass: sparse sees only what gets compiled
 sparse: mirror
 	@rm -rf $(build)-sparse && mkdir -p $(build)-sparse
 	@cp -rsf $(CURDIR)/drivers $(CURDIR)/include $(build)-sparse/
 	$(MAKE) -C $(KDIR) M=$(build)-sparse/drivers TOP=$(build)-sparse W=1 C=2 CHECK=$(CHECK) \
 		$(if $(filter 1,$(TEST)),CONFIG_IOMMUFD_TEST=1) modules
+	$(MAKE) -C $(KDIR) M=$(build)-sparse/drivers/samples W=1 C=2 CHECK=$(CHECK) modules
 
 tools examples: O = $(top)/$@
 tools:
@@ -109,7 +120,7 @@ fuzz:
 	@mkdir -p $(top)/tests/fuzz
 	$(MAKE) -C tests/fuzz O=$(top)/tests/fuzz $(if $(OPERATIONS),OPERATIONS=$(OPERATIONS)) check
 
-test-vm: modules tools examples kselftest
+test-vm: modules samples tools examples kselftest
 	$(MAKE) modules TEST=1
 	tests/vm/ring
 
@@ -167,3 +178,4 @@ clean:
 
 .PHONY: all kdir print-kdir mirror modules sparse tools examples kselftest test-host fuzz test-vm \
 	debug-modules test-debug lint bench install uninstall clean
+.PHONY: samples

@@ -1,0 +1,609 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The engine: registers, and a thread that does what is written to CMD.
+ *
+ * The thread reaches memory in one of two ways. A device of type vcopy-rw asks
+ * vfio_dma_rw() and is done. One of type vcopy-pin pins the pages of a chunk, copies
+ * and unpins them at once, and keeps only what it was told to hold. Such a driver
+ * is called back when memory goes away, and has to have unpinned it when it
+ * returns. Hence engine.mem, which the thread has from before it pins until it has
+ * unpinned, and which dma_unmap() takes.
+ *
+ * But pinning can take as long as a user likes: the page may be one that a program
+ * has yet to provide, maybe the very program that now waits for its unmap, its
+ * close or its end. Therefore the thread can be interrupted: whoever wants
+ * something of it sends it SIGKILL, on which the kernel gives up waiting for a page,
+ * and vfio_pin_pages() and vfio_dma_rw() return -EINTR. The thread does not end of
+ * that. It sees what is wanted, lets it happen, and tries again (after a dma_unmap())
+ * or goes to the end of its command (STOP, reset, close).
+ */
+#include <linux/highmem.h>
+#include <linux/iommu.h>
+#include <linux/kthread.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+#include "vcopy.h"
+
+int vcopy_engine_init(struct vcopy *vc)
+{
+	struct vcopy_engine *e = &vc->engine;
+
+	mutex_init(&e->regs);
+	mutex_init(&e->mem);
+	spin_lock_init(&e->thread_lock);
+	init_waitqueue_head(&e->wait);
+	atomic_set(&e->takers, 0);
+
+	e->held = kcalloc(VCOPY_HOLD_MAX, sizeof(*e->held), GFP_KERNEL);
+	if (!e->held)
+		return -ENOMEM;
+	e->chunk = kvmalloc(VCOPY_CHUNK, GFP_KERNEL);
+	if (!e->chunk)
+		goto err_held;
+	e->buffer = vmalloc_user(VCOPY_BUFFER_SIZE);
+	if (!e->buffer)
+		goto err_chunk;
+	return 0;
+
+err_chunk:
+	kvfree(e->chunk);
+err_held:
+	kfree(e->held);
+	return -ENOMEM;
+}
+
+void vcopy_engine_uninit(struct vcopy *vc)
+{
+	vfree(vc->engine.buffer);
+	kvfree(vc->engine.chunk);
+	kfree(vc->engine.held);
+}
+
+/* Make the thread come back from wherever it waits for memory. */
+static void thread_interrupt(struct vcopy_engine *e)
+{
+	spin_lock(&e->thread_lock);
+	if (e->thread)
+		send_sig(SIGKILL, e->thread, 1);
+	spin_unlock(&e->thread_lock);
+}
+
+/*
+ * Memory
+ */
+
+/* The thread's way to mem: who takes memory away goes first. */
+static void mem_lock(struct vcopy_engine *e)
+{
+	for (;;) {
+		wait_event_idle(e->wait, !atomic_read(&e->takers));
+		mutex_lock(&e->mem);
+		/*
+		 * A taker who comes after this look interrupts the thread, so that
+		 * it does not keep mem for long.
+		 */
+		if (!atomic_read(&e->takers))
+			return;
+		mutex_unlock(&e->mem);
+	}
+}
+
+static void mem_unlock(struct vcopy_engine *e)
+{
+	mutex_unlock(&e->mem);
+}
+
+/* Everybody else's. */
+static void mem_take(struct vcopy_engine *e)
+{
+	atomic_inc(&e->takers);
+	thread_interrupt(e);
+	mutex_lock(&e->mem);
+}
+
+static void mem_untake(struct vcopy_engine *e)
+{
+	mutex_unlock(&e->mem);
+	atomic_dec(&e->takers);
+	wake_up_all(&e->wait);
+}
+
+/* Was that -EINTR nobody's wish to end the command? Then it is to be done again. */
+static bool interrupted_only(struct vcopy_engine *e, int rc)
+{
+	if (rc != -EINTR || READ_ONCE(e->stop))
+		return false;
+	flush_signals(current);
+	/* It may have been set, and the signal sent, in between. */
+	return !READ_ONCE(e->stop);
+}
+
+static void held_release(struct vcopy *vc)
+{
+	struct vcopy_engine *e = &vc->engine;
+
+	lockdep_assert_held(&e->mem);
+	if (e->nr_held)
+		vfio_unpin_pages(&vc->vdev, e->held_iova, e->nr_held);
+	e->nr_held = 0;
+}
+
+/* Some of [iova, iova + length) may be held. There need not be a thread any more. */
+void vcopy_engine_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length)
+{
+	struct vcopy *vc = to_vcopy(vdev);
+	struct vcopy_engine *e = &vc->engine;
+	u64 held_last;
+
+	mem_take(e);
+	held_last = e->held_iova + (u64)e->nr_held * PAGE_SIZE - 1;
+	if (e->nr_held && e->held_iova <= iova + (length - 1) &&
+	    iova <= held_last) {
+		held_release(vc);
+		e->lost = true;
+	}
+	mem_untake(e);
+}
+
+/* The pages of a chunk, if they are held anyway. */
+static struct page **held_find(struct vcopy_engine *e, u64 iova, unsigned int nr)
+{
+	u64 from = iova & PAGE_MASK;
+	u64 index = (from - e->held_iova) >> PAGE_SHIFT;
+
+	lockdep_assert_held(&e->mem);
+	if (from < e->held_iova || index >= e->nr_held || e->nr_held - index < nr)
+		return NULL;
+	return e->held + index;
+}
+
+static void copy_pages(struct page **pages, unsigned int offset, void *data,
+		       unsigned int length, bool write)
+{
+	unsigned int part;
+
+	for (; length; length -= part, data += part, offset = 0, pages++) {
+		part = min_t(unsigned int, length, PAGE_SIZE - offset);
+		if (write)
+			memcpy_to_page(*pages, offset, data, part);
+		else
+			memcpy_from_page(data, *pages, offset, part);
+	}
+}
+
+/* @length: at most a chunk */
+static int mem_rw_pinned(struct vcopy *vc, u64 iova, void *data,
+			 unsigned int length, bool write)
+{
+	struct vcopy_engine *e = &vc->engine;
+	unsigned int offset = offset_in_page(iova);
+	unsigned int nr = DIV_ROUND_UP(offset + length, PAGE_SIZE);
+	struct page **pages;
+	int rc;
+
+	mem_lock(e);
+	pages = held_find(e, iova, nr);
+	if (pages) {
+		copy_pages(pages, offset, data, length, write);
+		mem_unlock(e);
+		return 0;
+	}
+	rc = vfio_pin_pages(&vc->vdev, iova, nr,
+			    write ? IOMMU_WRITE : IOMMU_READ, e->pages);
+	if (rc > 0) {
+		copy_pages(e->pages, offset, data, length, write);
+		vfio_unpin_pages(&vc->vdev, iova, nr);
+	}
+	mem_unlock(e);
+	return min(rc, 0);
+}
+
+static int mem_rw(struct vcopy *vc, u64 iova, void *data, unsigned int length,
+		  bool write)
+{
+	int rc;
+
+	do {
+		if (vcopy_pins(vc))
+			rc = mem_rw_pinned(vc, iova, data, length, write);
+		else
+			rc = vfio_dma_rw(&vc->vdev, iova, data, length, write);
+	} while (interrupted_only(&vc->engine, rc));
+	return rc;
+}
+
+/* The new range is held, or nothing is. */
+static int mem_hold(struct vcopy *vc, u64 iova, u64 length)
+{
+	struct vcopy_engine *e = &vc->engine;
+	unsigned int nr;
+	int rc;
+
+	nr = DIV_ROUND_UP(offset_in_page(iova) + length, PAGE_SIZE);
+	do {
+		mem_lock(e);
+		held_release(vc);
+		e->lost = false;
+		rc = vfio_pin_pages(&vc->vdev, iova & PAGE_MASK, nr,
+				    IOMMU_READ | IOMMU_WRITE, e->held);
+		if (rc > 0) {
+			e->held_iova = iova & PAGE_MASK;
+			e->nr_held = nr;
+		}
+		mem_unlock(e);
+	} while (interrupted_only(e, rc));
+	return min(rc, 0);
+}
+
+/*
+ * Commands
+ */
+
+struct command {
+	u32 code;
+	bool irq, repeat;
+	u64 src, dst, len;
+};
+
+static u32 command_check(struct vcopy *vc, const struct command *c)
+{
+	u64 at, room = VCOPY_LEN_MAX;
+
+	switch (c->code) {
+	case VCOPY_CMD_COPY:
+		break;
+	case VCOPY_CMD_LOAD:
+	case VCOPY_CMD_STORE:
+		at = c->code == VCOPY_CMD_LOAD ? c->dst : c->src;
+		room = at < VCOPY_BUFFER_SIZE ? VCOPY_BUFFER_SIZE - at : 0;
+		break;
+	case VCOPY_CMD_HOLD:
+		if (!vcopy_pins(vc))
+			return VCOPY_ERROR_COMMAND;
+		room = VCOPY_HOLD_MAX * PAGE_SIZE - offset_in_page(c->src);
+		break;
+	case VCOPY_CMD_RELEASE:
+		return vcopy_pins(vc) ? VCOPY_ERROR_NONE : VCOPY_ERROR_COMMAND;
+	default:
+		return VCOPY_ERROR_COMMAND;
+	}
+	if (!c->len || c->len > room)
+		return VCOPY_ERROR_COMMAND;
+	if (!vcopy_config_is_master(vc))
+		return VCOPY_ERROR_MASTER;
+	return VCOPY_ERROR_NONE;
+}
+
+static int copy_chunk(struct vcopy *vc, const struct command *c, u64 done,
+		      unsigned int length)
+{
+	struct vcopy_engine *e = &vc->engine;
+	int rc;
+
+	switch (c->code) {
+	case VCOPY_CMD_LOAD:
+		return mem_rw(vc, c->src + done, e->buffer + c->dst + done,
+			      length, false);
+	case VCOPY_CMD_STORE:
+		return mem_rw(vc, c->dst + done, e->buffer + c->src + done,
+			      length, true);
+	default:
+		rc = mem_rw(vc, c->src + done, e->chunk, length, false);
+		return rc ?: mem_rw(vc, c->dst + done, e->chunk, length, true);
+	}
+}
+
+static int copy(struct vcopy *vc, const struct command *c)
+{
+	struct vcopy_engine *e = &vc->engine;
+	unsigned int length;
+	u64 done = 0;
+	int rc = 0;
+
+	while (!rc && done < c->len) {
+		if (READ_ONCE(e->stop))
+			return -EINTR;
+		length = min_t(u64, c->len - done, VCOPY_CHUNK);
+		rc = copy_chunk(vc, c, done, length);
+		if (rc)
+			break;
+		done += length;
+		mutex_lock(&e->regs);
+		e->moved += length;
+		mutex_unlock(&e->regs);
+		cond_resched();
+	}
+	return rc;
+}
+
+static int command_run_once(struct vcopy *vc, const struct command *c)
+{
+	struct vcopy_engine *e = &vc->engine;
+
+	switch (c->code) {
+	case VCOPY_CMD_HOLD:
+		return mem_hold(vc, c->src, c->len);
+	case VCOPY_CMD_RELEASE:
+		mem_lock(e);
+		held_release(vc);
+		mem_unlock(e);
+		return 0;
+	default:
+		return copy(vc, c);
+	}
+}
+
+static u32 error_of(int rc)
+{
+	switch (rc) {
+	case 0:
+		return VCOPY_ERROR_NONE;
+	case -EINVAL:
+		return VCOPY_ERROR_ADDRESS;
+	case -EPERM:
+		return VCOPY_ERROR_PERMISSION;
+	case -EINTR:
+		return VCOPY_ERROR_STOPPED;
+	default:
+		return VCOPY_ERROR_MEMORY;
+	}
+}
+
+static void command_run(struct vcopy *vc)
+{
+	struct vcopy_engine *e = &vc->engine;
+	struct command c;
+	bool again;
+	u32 error;
+
+	mutex_lock(&e->regs);
+	c = (struct command) {
+		.code = e->cmd & VCOPY_CMD_MASK,
+		.irq = e->cmd & VCOPY_CMD_IRQ,
+		.repeat = e->cmd & VCOPY_CMD_REPEAT,
+		.src = e->src, .dst = e->dst, .len = e->len,
+	};
+	mutex_unlock(&e->regs);
+
+	do {
+		error = command_check(vc, &c);
+		if (!error)
+			error = error_of(command_run_once(vc, &c));
+
+		mutex_lock(&e->regs);
+		if (!error)
+			e->rounds++;
+		if (!error && c.repeat && e->stop)
+			error = VCOPY_ERROR_STOPPED;
+		again = !error && c.repeat;
+		if (!again) {
+			/* With regs held: no stop for this one comes after it. */
+			flush_signals(current);
+			e->stop = false;
+			e->error = error;
+			e->done = !error;
+			e->busy = false;
+			e->nr_ended++;
+		}
+		mutex_unlock(&e->regs);
+		cond_resched();
+	} while (again);
+
+	wake_up_all(&e->wait);
+	if (c.irq)
+		vcopy_irq_fire(vc);
+}
+
+static bool thread_has_work(struct vcopy_engine *e)
+{
+	return READ_ONCE(e->busy) || kthread_should_stop();
+}
+
+static int vcopy_thread(void *data)
+{
+	struct vcopy *vc = data;
+	struct vcopy_engine *e = &vc->engine;
+
+	allow_signal(SIGKILL);
+	for (;;) {
+		wait_event_idle(e->wait, thread_has_work(e));
+		if (READ_ONCE(e->busy))
+			command_run(vc);
+		else if (kthread_should_stop())
+			return 0;
+	}
+}
+
+int vcopy_engine_start(struct vcopy *vc)
+{
+	struct vcopy_engine *e = &vc->engine;
+	struct task_struct *thread;
+
+	thread = kthread_create(vcopy_thread, vc, "vcopy-%s",
+				dev_name(&vc->vdev.device));
+	if (IS_ERR(thread))
+		return PTR_ERR(thread);
+	spin_lock(&e->thread_lock);
+	e->thread = thread;
+	spin_unlock(&e->thread_lock);
+	wake_up_process(thread);
+	return 0;
+}
+
+/*
+ * End the command at work, if there is one, and wait until it is over. Another may
+ * have been started meanwhile.
+ */
+static void engine_quiesce(struct vcopy_engine *e)
+{
+	unsigned int nr_ended;
+
+	mutex_lock(&e->regs);
+	nr_ended = e->nr_ended;
+	if (e->busy) {
+		e->stop = true;
+		thread_interrupt(e);
+	}
+	mutex_unlock(&e->regs);
+	wait_event(e->wait, !READ_ONCE(e->busy) ||
+			    READ_ONCE(e->nr_ended) != nr_ended);
+}
+
+/* The device is being closed: nobody writes to registers any more. */
+void vcopy_engine_stop(struct vcopy *vc)
+{
+	struct vcopy_engine *e = &vc->engine;
+	struct task_struct *thread = e->thread;
+
+	engine_quiesce(e);
+	spin_lock(&e->thread_lock);
+	e->thread = NULL;
+	spin_unlock(&e->thread_lock);
+	kthread_stop(thread);
+	vcopy_engine_reset(vc);
+}
+
+void vcopy_engine_reset(struct vcopy *vc)
+{
+	struct vcopy_engine *e = &vc->engine;
+
+	engine_quiesce(e);
+	mem_take(e);
+	held_release(vc);
+	e->lost = false;
+	mem_untake(e);
+
+	mutex_lock(&e->regs);
+	e->src = 0;
+	e->dst = 0;
+	e->len = 0;
+	e->moved = 0;
+	e->rounds = 0;
+	/* Somebody may have been quick and started the next one. */
+	if (!e->busy) {
+		e->cmd = 0;
+		e->error = VCOPY_ERROR_NONE;
+		e->done = false;
+	}
+	mutex_unlock(&e->regs);
+}
+
+/*
+ * Registers. One of 8 bytes can be read and written by halves.
+ */
+
+static u32 status_read(struct vcopy_engine *e)
+{
+	u32 status = 0;
+
+	if (e->busy)
+		status |= VCOPY_BUSY;
+	else if (e->done)
+		status |= VCOPY_DONE;
+	else if (e->error)
+		status |= VCOPY_FAILED;
+	/* Of mem, which may be held for long; a look is enough. */
+	if (READ_ONCE(e->lost))
+		status |= VCOPY_LOST;
+	return status;
+}
+
+/* The aligned 8 bytes at @reg. */
+static u64 wide_read(struct vcopy *vc, u32 reg)
+{
+	struct vcopy_engine *e = &vc->engine;
+
+	lockdep_assert_held(&e->regs);
+	switch (reg) {
+	case VCOPY_ID:
+		return VCOPY_MAGIC |
+		       (u64)(vcopy_pins(vc) ? VCOPY_CAP_PINS : 0) << 32;
+	case VCOPY_STATUS:
+		return status_read(e) | (u64)e->error << 32;
+	case VCOPY_SRC:
+		return e->src;
+	case VCOPY_DST:
+		return e->dst;
+	case VCOPY_LEN:
+		return e->len;
+	case VCOPY_CMD:
+		return e->cmd | (u64)e->rounds << 32;
+	case VCOPY_MOVED:
+		return e->moved;
+	case VCOPY_HELD:
+		return READ_ONCE(e->nr_held);
+	default:
+		return 0;
+	}
+}
+
+/* @reg is a multiple of 4 (or, for both halves at once, of 8). */
+u64 vcopy_reg_read(struct vcopy *vc, u32 reg)
+{
+	u64 value;
+
+	mutex_lock(&vc->engine.regs);
+	value = wide_read(vc, round_down(reg, 8));
+	mutex_unlock(&vc->engine.regs);
+	return reg % 8 ? value >> 32 : value;
+}
+
+static void command_write(struct vcopy_engine *e, u32 cmd)
+{
+	lockdep_assert_held(&e->regs);
+	if ((cmd & VCOPY_CMD_MASK) == VCOPY_CMD_STOP) {
+		if (e->busy) {
+			e->stop = true;
+			thread_interrupt(e);
+		}
+		return;
+	}
+	if (e->busy)
+		return;
+	e->cmd = cmd;
+	e->moved = 0;
+	e->error = VCOPY_ERROR_NONE;
+	e->done = false;
+	e->stop = false;
+	WRITE_ONCE(e->busy, true);
+	wake_up_all(&e->wait);
+}
+
+static void half_write(u64 *reg, bool high, u32 value)
+{
+	if (high)
+		*reg = (*reg & 0xffffffff) | (u64)value << 32;
+	else
+		*reg = (*reg & ~0xffffffffULL) | value;
+}
+
+void vcopy_reg_write(struct vcopy *vc, u32 reg, u64 value, bool is_wide)
+{
+	struct vcopy_engine *e = &vc->engine;
+	u64 *wide = NULL;
+
+	mutex_lock(&e->regs);
+	switch (round_down(reg, 8)) {
+	case VCOPY_SRC:
+		wide = &e->src;
+		break;
+	case VCOPY_DST:
+		wide = &e->dst;
+		break;
+	case VCOPY_LEN:
+		wide = &e->len;
+		break;
+	case VCOPY_CMD:
+		if (reg == VCOPY_CMD)
+			command_write(e, value);
+		break;
+	}
+	if (wide && is_wide)
+		*wide = value;
+	else if (wide)
+		half_write(wide, reg % 8, value);
+	mutex_unlock(&e->regs);
+}
