@@ -1326,6 +1326,15 @@ int ioas_ioctl_unmap(struct iommufd_ucmd *ucmd)
 	return rc;
 }
 
+int ioas_ioctl_change_process(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_ioas_change_process *cmd = ucmd->cmd;
+
+	if (cmd->__reserved)
+		return -EOPNOTSUPP;
+	return pin_owner_change_process(ucmd->ictx);
+}
+
 int ioas_init(void)
 {
 	area_cache = KMEM_CACHE(area, SLAB_ACCOUNT);

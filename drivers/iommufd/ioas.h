@@ -112,6 +112,7 @@ int ioas_ioctl_map(struct iommufd_ucmd *ucmd);
 int ioas_ioctl_map_file(struct iommufd_ucmd *ucmd);
 int ioas_ioctl_copy(struct iommufd_ucmd *ucmd);
 int ioas_ioctl_unmap(struct iommufd_ucmd *ucmd);
+int ioas_ioctl_change_process(struct iommufd_ucmd *ucmd);
 
 /**
  * ioas_add_table - put a page table under an address space

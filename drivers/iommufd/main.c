@@ -73,6 +73,7 @@ union ioctl_buffer {
 	struct iommu_ioas_map_file map_file;
 	struct iommu_ioas_copy copy;
 	struct iommu_ioas_unmap unmap;
+	struct iommu_ioas_change_process change_process;
 	struct iommu_hwpt_set_dirty_tracking set_dirty_tracking;
 	struct iommu_hwpt_get_dirty_bitmap get_dirty_bitmap;
 	struct iommu_hwpt_invalidate invalidate;
@@ -118,6 +119,8 @@ static const struct ioctl_op ioctl_ops[] = {
 		 struct iommu_ioas_map_file, iova),
 	IOCTL_OP(IOMMU_IOAS_UNMAP, ioas_ioctl_unmap,
 		 struct iommu_ioas_unmap, length),
+	IOCTL_OP(IOMMU_IOAS_CHANGE_PROCESS, ioas_ioctl_change_process,
+		 struct iommu_ioas_change_process, __reserved),
 	IOCTL_OP(IOMMU_OPTION, option_ioctl, struct iommu_option, val64),
 	IOCTL_OP(IOMMU_VFIO_IOAS, vfio_ioas_ioctl,
 		 struct iommu_vfio_ioas, __reserved),
@@ -229,6 +232,7 @@ static int iommufd_open(struct inode *inode, struct file *file)
 	mutex_init(&ictx->groups_lock);
 	INIT_LIST_HEAD(&ictx->groups);
 	mutex_init(&ictx->owner_lock);
+	INIT_LIST_HEAD(&ictx->owners);
 	reasons_init(&ictx->reasons);
 	ictx->file = file;
 	ictx->number = atomic64_inc_return(&nr_contexts);

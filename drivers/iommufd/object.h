@@ -64,8 +64,11 @@ struct iommufd_ctx {
 	bool charge_process;		/* rlimit mode; changes while empty */
 	u32 vfio_ioas_id;		/* of the legacy ioctls; 0: none */
 
-	struct mutex owner_lock;	/* innermost; protects owner */
-	struct pin_owner *owner;	/* of the last MAP, to be shared */
+	struct mutex owner_lock;	/* innermost; the two below, charges */
+	struct list_head owners;	/* struct pin_owner.link */
+	/* Of the last MAP, and of the last MAP_FILE, to be shared. */
+	struct pin_owner *last_owner[2];
+	bool last_is_file;		/* of these two, which is the latest */
 	atomic_long_t nr_charged;	/* pages that are pinned, or about to be */
 
 	struct reasons reasons;		/* what has failed, and why */

@@ -28,55 +28,89 @@
 #include "mock.h"
 #include "object.h"
 #include "pinned.h"
+#include "reason.h"
 #include "trace.h"
 
-/*
- * Who is charged. Spans that one process maps share one; pinning by somebody
- * else (who attaches a device later) is charged to it all the same.
- */
-struct pin_owner {
-	struct kref kref;
-	struct iommufd_ctx *ictx;	/* outlives it */
+/* A process that pages are charged to. */
+struct pin_process {
 	bool exempt;			/* had CAP_IPC_LOCK */
-	bool process;			/* limited by process, not by user */
+	bool limited;			/* by its own limit, not by the user's */
 	struct mm_struct *mm;		/* mmgrab: mmget only to pin */
 	struct user_struct *user;
 	struct task_struct *task;	/* its limit applies */
 };
 
+static void process_get_current(struct pin_process *process,
+				struct iommufd_ctx *ictx)
+{
+	process->exempt = capable(CAP_IPC_LOCK);
+	process->limited = READ_ONCE(ictx->charge_process);
+	process->mm = current->mm;
+	mmgrab(process->mm);
+	process->user = get_uid(current_user());
+	process->task = get_task_struct(current->group_leader);
+}
+
+static void process_put(struct pin_process *process)
+{
+	put_task_struct(process->task);
+	free_uid(process->user);
+	mmdrop(process->mm);
+}
+
+/*
+ * Who is charged. Spans that one process maps share one; pinning by somebody
+ * else (who attaches a device later) is charged to it all the same. Memory stays
+ * with the process it belongs to. Files can be handed on to another process:
+ * what is charged for them is counted here, and charged and changed under
+ * ictx->owner_lock.
+ */
+struct pin_owner {
+	struct kref kref;
+	bool file;			/* of spans of files, and of no others */
+	struct iommufd_ctx *ictx;
+	struct list_head link;		/* ictx.owners; ictx.owner_lock */
+	struct pin_process process;	/* files: owner_lock; memory: constant */
+	unsigned long nr_charged;	/* files: owner_lock; pages */
+};
+
+/* With owner_lock, which it drops. */
 static void pin_owner_free(struct kref *kref)
 {
 	struct pin_owner *owner = container_of(kref, struct pin_owner, kref);
 
-	put_task_struct(owner->task);
-	free_uid(owner->user);
-	mmdrop(owner->mm);
+	lockdep_assert_held(&owner->ictx->owner_lock);
+	WARN_ON(owner->nr_charged);
+	list_del(&owner->link);
+	mutex_unlock(&owner->ictx->owner_lock);
+	process_put(&owner->process);
 	kfree(owner);
 }
 
 static void pin_owner_put(struct pin_owner *owner)
 {
-	kref_put(&owner->kref, pin_owner_free);
+	kref_put_mutex(&owner->kref, pin_owner_free, &owner->ictx->owner_lock);
 }
 
-static bool pin_owner_is_current(const struct pin_owner *owner, bool exempt,
-				 bool process)
+static bool process_is_current(const struct pin_process *process, bool exempt,
+			       bool limited)
 {
-	return owner->mm == current->mm && owner->user == current_user() &&
-	       owner->task == current->group_leader &&
-	       owner->exempt == exempt && owner->process == process;
+	return process->mm == current->mm && process->user == current_user() &&
+	       process->task == current->group_leader &&
+	       process->exempt == exempt && process->limited == limited;
 }
 
 /* The caller's, shared with its previous one where nothing has changed. */
-static struct pin_owner *pin_owner_get(struct iommufd_ctx *ictx)
+static struct pin_owner *pin_owner_get(struct iommufd_ctx *ictx, bool file)
 {
-	bool process = READ_ONCE(ictx->charge_process);
+	bool limited = READ_ONCE(ictx->charge_process);
 	bool exempt = capable(CAP_IPC_LOCK);
 	struct pin_owner *owner, *old;
 
 	mutex_lock(&ictx->owner_lock);
-	owner = ictx->owner;
-	if (owner && pin_owner_is_current(owner, exempt, process)) {
+	ictx->last_is_file = file;
+	owner = ictx->last_owner[file];
+	if (owner && process_is_current(&owner->process, exempt, limited)) {
 		kref_get(&owner->kref);
 		mutex_unlock(&ictx->owner_lock);
 		return owner;
@@ -87,18 +121,16 @@ static struct pin_owner *pin_owner_get(struct iommufd_ctx *ictx)
 	if (!owner)
 		return ERR_PTR(-ENOMEM);
 	kref_init(&owner->kref);
+	owner->file = file;
 	owner->ictx = ictx;
-	owner->exempt = exempt;
-	owner->process = process;
-	owner->mm = current->mm;
-	mmgrab(owner->mm);
-	owner->user = get_uid(current_user());
-	owner->task = get_task_struct(current->group_leader);
+	owner->nr_charged = 0;
+	process_get_current(&owner->process, ictx);
 
 	kref_get(&owner->kref);		/* put by the next one, or by forget */
 	mutex_lock(&ictx->owner_lock);
-	old = ictx->owner;
-	ictx->owner = owner;
+	list_add_tail(&owner->link, &ictx->owners);
+	old = ictx->last_owner[file];
+	ictx->last_owner[file] = owner;
 	mutex_unlock(&ictx->owner_lock);
 	if (old)
 		pin_owner_put(old);
@@ -107,19 +139,25 @@ static struct pin_owner *pin_owner_get(struct iommufd_ctx *ictx)
 
 void pin_owner_forget(struct iommufd_ctx *ictx)
 {
-	if (ictx->owner)
-		pin_owner_put(ictx->owner);
-	ictx->owner = NULL;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(ictx->last_owner); i++) {
+		if (ictx->last_owner[i])
+			pin_owner_put(ictx->last_owner[i]);
+		ictx->last_owner[i] = NULL;
+	}
+	WARN_ON(!list_empty(&ictx->owners));
 }
 
 #define PAGES_TO_KB(nr)	((nr) << (PAGE_SHIFT - 10))
 
-static int explain_limit(struct pin_owner *owner, unsigned long used,
-			 unsigned long nr_pages, unsigned long limit)
+static int explain_limit(struct iommufd_ctx *ictx, bool limited,
+			 unsigned long used, unsigned long nr_pages,
+			 unsigned long limit)
 {
-	return reason_set(owner->ictx, -ENOMEM,
+	return reason_set(ictx, -ENOMEM,
 			  "RLIMIT_MEMLOCK of the %s is %lu kB, %lu kB of it are in use, %lu kB were asked for: %lu kB too many",
-			  owner->process ? "process" : "user",
+			  limited ? "process" : "user",
 			  PAGES_TO_KB(limit), PAGES_TO_KB(used),
 			  PAGES_TO_KB(nr_pages),
 			  PAGES_TO_KB(used + nr_pages - limit));
@@ -127,19 +165,19 @@ static int explain_limit(struct pin_owner *owner, unsigned long used,
 
 void pin_owner_show(struct iommufd_ctx *ictx, struct seq_file *m)
 {
-	const struct pin_owner *owner;
+	const struct pin_process *process;
 	unsigned long limit, used;
 
 	mutex_lock(&ictx->owner_lock);
-	owner = ictx->owner;
-	if (!owner)
+	if (!ictx->last_owner[ictx->last_is_file])
 		goto out_unlock;
-	limit = task_rlimit(owner->task, RLIMIT_MEMLOCK);
-	used = owner->process ? atomic64_read(&owner->mm->pinned_vm) :
-				atomic_long_read(&owner->user->locked_vm);
+	process = &ictx->last_owner[ictx->last_is_file]->process;
+	limit = task_rlimit(process->task, RLIMIT_MEMLOCK);
+	used = process->limited ? atomic64_read(&process->mm->pinned_vm) :
+				  atomic_long_read(&process->user->locked_vm);
 	seq_printf(m, "memlock:\tof=%s used=%lu limit=",
-		   owner->process ? "process" : "user", used << PAGE_SHIFT);
-	if (owner->exempt || limit == RLIM_INFINITY)
+		   process->limited ? "process" : "user", used << PAGE_SHIFT);
+	if (process->exempt || limit == RLIM_INFINITY)
 		seq_puts(m, "none\n");
 	else
 		seq_printf(m, "%lu\n", limit);
@@ -147,64 +185,206 @@ out_unlock:
 	mutex_unlock(&ictx->owner_lock);
 }
 
-static int add_limited(struct pin_owner *owner, atomic_long_t *counter,
-		       unsigned long nr_pages, unsigned long limit)
+/*
+ * Count pages where there is a limit: in locked_vm of the user, or in pinned_vm
+ * of the process, which needs no lock that a fault may hold.
+ */
+static int charge_limited(struct iommufd_ctx *ictx,
+			  const struct pin_process *process,
+			  unsigned long nr_pages)
 {
+	unsigned long limit = task_rlimit(process->task, RLIMIT_MEMLOCK) >>
+			      PAGE_SHIFT;
+	atomic_long_t *counter = process->limited ? &process->mm->pinned_vm :
+						    &process->user->locked_vm;
 	unsigned long old = atomic_long_read(counter);
 
 	do {
 		if (nr_pages > limit || old > limit - nr_pages)
-			return explain_limit(owner, old, nr_pages, limit);
+			return explain_limit(ictx, process->limited, old,
+					     nr_pages, limit);
 	} while (!atomic_long_try_cmpxchg(counter, (long *)&old,
 					  old + nr_pages));
 	return 0;
 }
 
-/*
- * The user's pages are counted in locked_vm, the process's in pinned_vm, which
- * needs no lock that a fault may hold; exempt ones for information only.
- */
-static int charge(struct pin_owner *owner, unsigned long nr_pages)
+/* Do its pages count against the limit of its user? */
+static bool counts_for_user(const struct pin_process *process)
 {
-	unsigned long limit;
+	return !process->exempt && !process->limited;
+}
+
+/* What is not limited is counted in pinned_vm for information. */
+static int process_charge(struct iommufd_ctx *ictx,
+			  const struct pin_process *process,
+			  unsigned long nr_pages)
+{
 	int rc;
 
-	if (!owner->exempt) {
-		limit = task_rlimit(owner->task, RLIMIT_MEMLOCK) >> PAGE_SHIFT;
-		rc = add_limited(owner, owner->process ?
-					&owner->mm->pinned_vm :
-					&owner->user->locked_vm,
-				 nr_pages, limit);
+	if (!process->exempt) {
+		rc = charge_limited(ictx, process, nr_pages);
 		if (rc)
 			return rc;
 	}
-	if (owner->exempt || !owner->process)
-		atomic64_add(nr_pages, &owner->mm->pinned_vm);
-	atomic_long_add(nr_pages, &owner->ictx->nr_charged);
+	if (process->exempt || !process->limited)
+		atomic64_add(nr_pages, &process->mm->pinned_vm);
+	atomic_long_add(nr_pages, &ictx->nr_charged);
 	return 0;
+}
+
+static void process_uncharge(struct iommufd_ctx *ictx,
+			     const struct pin_process *process,
+			     unsigned long nr_pages)
+{
+	if (counts_for_user(process))
+		atomic_long_sub(nr_pages, &process->user->locked_vm);
+	atomic64_sub(nr_pages, &process->mm->pinned_vm);
+	atomic_long_sub(nr_pages, &ictx->nr_charged);
+}
+
+static int charge(struct pin_owner *owner, unsigned long nr_pages)
+{
+	int rc;
+
+	if (!owner->file)
+		return process_charge(owner->ictx, &owner->process, nr_pages);
+	mutex_lock(&owner->ictx->owner_lock);
+	rc = process_charge(owner->ictx, &owner->process, nr_pages);
+	if (!rc)
+		owner->nr_charged += nr_pages;
+	mutex_unlock(&owner->ictx->owner_lock);
+	return rc;
 }
 
 static void uncharge(struct pin_owner *owner, unsigned long nr_pages)
 {
-	if (!owner->exempt && !owner->process)
-		atomic_long_sub(nr_pages, &owner->user->locked_vm);
-	atomic64_sub(nr_pages, &owner->mm->pinned_vm);
-	atomic_long_sub(nr_pages, &owner->ictx->nr_charged);
+	if (!owner->file) {
+		process_uncharge(owner->ictx, &owner->process, nr_pages);
+		return;
+	}
+	mutex_lock(&owner->ictx->owner_lock);
+	process_uncharge(owner->ictx, &owner->process, nr_pages);
+	owner->nr_charged -= nr_pages;
+	mutex_unlock(&owner->ictx->owner_lock);
 }
 
-struct pinned *pinned_alloc(struct iommufd_ctx *ictx, unsigned long uptr,
-			    unsigned long length, bool writable)
+/*
+ * Handing files on. What a process had to do with a page and the next one has,
+ * too, is neither counted twice meanwhile nor held against it again.
+ */
+
+static bool is_same_process(const struct pin_process *a,
+			    const struct pin_process *b)
+{
+	return a->mm == b->mm && a->user == b->user;
+}
+
+static bool is_counted_for_same_user(const struct pin_process *a,
+				     const struct pin_process *b)
+{
+	return counts_for_user(a) && counts_for_user(b) && a->user == b->user;
+}
+
+/* Charge the new process with what all owners have to pass to it. */
+static int change_charge(struct iommufd_ctx *ictx, const struct pin_process *to)
+{
+	unsigned long user_pages = 0, mm_pages = 0, limited;
+	struct pin_owner *owner;
+	int rc;
+
+	lockdep_assert_held(&ictx->owner_lock);
+	list_for_each_entry(owner, &ictx->owners, link) {
+		if (!owner->file || is_same_process(&owner->process, to))
+			continue;
+		if (!is_counted_for_same_user(&owner->process, to))
+			user_pages += owner->nr_charged;
+		if (owner->process.mm != to->mm)
+			mm_pages += owner->nr_charged;
+		cond_resched();
+	}
+	limited = to->limited ? mm_pages : user_pages;
+	if (!to->exempt && limited) {
+		rc = charge_limited(ictx, to, limited);
+		if (rc)
+			return rc;
+	}
+	if (to->exempt || !to->limited)
+		atomic64_add(mm_pages, &to->mm->pinned_vm);
+	return 0;
+}
+
+static void owner_change(struct pin_owner *owner, const struct pin_process *to)
+{
+	struct pin_process from = owner->process;
+
+	if (counts_for_user(&from) && !is_counted_for_same_user(&from, to))
+		atomic_long_sub(owner->nr_charged, &from.user->locked_vm);
+	if (from.mm != to->mm)
+		atomic64_sub(owner->nr_charged, &from.mm->pinned_vm);
+	owner->process = *to;
+	mmgrab(to->mm);
+	get_uid(to->user);
+	get_task_struct(to->task);
+	process_put(&from);
+}
+
+/* Is memory mapped that belongs to a process? */
+static bool has_memory(struct iommufd_ctx *ictx)
+{
+	struct pin_owner *owner;
+
+	lockdep_assert_held(&ictx->owner_lock);
+	list_for_each_entry(owner, &ictx->owners, link) {
+		/* The context itself remembers the last one. */
+		if (!owner->file && kref_read(&owner->kref) >
+				    (owner == ictx->last_owner[false]))
+			return true;
+		cond_resched();
+	}
+	return false;
+}
+
+int pin_owner_change_process(struct iommufd_ctx *ictx)
+{
+	struct pin_owner *owner;
+	struct pin_process to;
+	int rc;
+
+	process_get_current(&to, ictx);
+	mutex_lock(&ictx->owner_lock);
+	if (has_memory(ictx)) {
+		rc = reason_set(ictx, -EINVAL,
+				"memory of a process is mapped, not only files");
+		goto out_unlock;
+	}
+	rc = change_charge(ictx, &to);
+	if (rc)
+		goto out_unlock;
+	list_for_each_entry(owner, &ictx->owners, link) {
+		if (owner->file && !is_same_process(&owner->process, &to))
+			owner_change(owner, &to);
+		cond_resched();
+	}
+out_unlock:
+	mutex_unlock(&ictx->owner_lock);
+	process_put(&to);
+	return rc;
+}
+
+static struct pinned *alloc(struct iommufd_ctx *ictx, struct file *file,
+			    unsigned long start, unsigned long length,
+			    bool writable)
 {
 	struct pin_owner *owner;
 	struct pinned *pinned;
 	unsigned long last;
 
-	if (check_add_overflow(uptr, length - 1, &last))
+	if (check_add_overflow(start, length - 1, &last))
 		return ERR_PTR(reason_set(ictx, -EOVERFLOW,
 					  "0x%lx bytes from user address or offset 0x%lx on go beyond 2^64",
-					  length, uptr));
+					  length, start));
 
-	owner = pin_owner_get(ictx);
+	owner = pin_owner_get(ictx, file);
 	if (IS_ERR(owner))
 		return ERR_CAST(owner);
 
@@ -217,13 +397,19 @@ struct pinned *pinned_alloc(struct iommufd_ctx *ictx, unsigned long uptr,
 	pinned->writable = writable;
 	pinned->state = 0;
 	pinned->owner = owner;
-	pinned->file = NULL;
-	pinned->uptr = uptr & PAGE_MASK;
-	pinned->nr_pages = (last >> PAGE_SHIFT) - (uptr >> PAGE_SHIFT) + 1;
+	pinned->file = file ? get_file(file) : NULL;
+	pinned->uptr = start & PAGE_MASK;
+	pinned->nr_pages = (last >> PAGE_SHIFT) - (start >> PAGE_SHIFT) + 1;
 	mutex_init(&pinned->lock);
 	pinned->consumers = RB_ROOT_CACHED;
 	runs_init(&pinned->runs);
 	return pinned;
+}
+
+struct pinned *pinned_alloc(struct iommufd_ctx *ictx, unsigned long uptr,
+			    unsigned long length, bool writable)
+{
+	return alloc(ictx, NULL, uptr, length, writable);
 }
 
 struct pinned *pinned_alloc_file(struct iommufd_ctx *ictx, struct file *file,
@@ -231,7 +417,6 @@ struct pinned *pinned_alloc_file(struct iommufd_ctx *ictx, struct file *file,
 				 bool writable)
 {
 	unsigned long magic = file_inode(file)->i_sb->s_magic;
-	struct pinned *pinned;
 
 	if ((magic != TMPFS_MAGIC && magic != HUGETLBFS_MAGIC) ||
 	    !S_ISREG(file_inode(file)->i_mode))
@@ -243,10 +428,7 @@ struct pinned *pinned_alloc_file(struct iommufd_ctx *ictx, struct file *file,
 					  "the file is not open for %s",
 					  file->f_mode & FMODE_READ ?
 					  "writing" : "reading"));
-	pinned = pinned_alloc(ictx, start, length, writable);
-	if (!IS_ERR(pinned))
-		pinned->file = get_file(file);
-	return pinned;
+	return alloc(ictx, file, start, length, writable);
 }
 
 static void pinned_free(struct kref *kref)
@@ -371,7 +553,7 @@ static int read_only_flags(struct vm_area_struct *vma)
 static long pin_locked(const struct pinned *pinned, unsigned long uptr,
 		       unsigned long nr, struct page **pages)
 {
-	struct mm_struct *mm = pinned->owner->mm;
+	struct mm_struct *mm = pinned->owner->process.mm;
 	struct vm_area_struct *vma;
 	int flags = FOLL_WRITE;
 
@@ -455,7 +637,7 @@ static long pin_file_here(const struct pinned *pinned, unsigned long start,
 static long pin_once(const struct pinned *pinned, unsigned long uptr,
 		     unsigned long nr, struct page **pages)
 {
-	struct mm_struct *mm = pinned->owner->mm;
+	struct mm_struct *mm = pinned->owner->process.mm;
 	long rc;
 
 	if (pinned->writable && mm == current->mm)
@@ -475,7 +657,7 @@ static long pin_once(const struct pinned *pinned, unsigned long uptr,
  */
 static int fault_in(const struct pinned *pinned, unsigned long uptr)
 {
-	struct mm_struct *mm = pinned->owner->mm;
+	struct mm_struct *mm = pinned->owner->process.mm;
 	bool unlocked = false;
 	int rc;
 
@@ -490,11 +672,26 @@ static int fault_in(const struct pinned *pinned, unsigned long uptr)
 	return rc;
 }
 
+static long pin_memory(const struct pinned *pinned, unsigned long uptr,
+		       unsigned long nr, struct page **pages)
+{
+	struct mm_struct *mm = pinned->owner->process.mm;
+	long rc;
+
+	if (!mmget_not_zero(mm))
+		return -EFAULT;	/* the process is gone, and its memory */
+	rc = pin_once(pinned, uptr, nr, pages);
+	if (rc == -EFAULT && !fault_in(pinned, uptr))
+		rc = pin_once(pinned, uptr, nr, pages);
+	mmput(mm);
+	return rc;
+}
+
 /* What stands in the way of pinning there, as far as can be seen afterwards. */
 static const char *explain_address(const struct pinned *pinned,
 				   unsigned long uptr)
 {
-	struct mm_struct *mm = pinned->owner->mm;
+	struct mm_struct *mm = pinned->owner->process.mm;
 	const char *why = "the kernel refuses to pin what is there";
 	struct vm_area_struct *vma;
 
@@ -537,19 +734,12 @@ static long pin(const struct pinned *pinned, unsigned long index,
 		unsigned long nr, struct page **pages)
 {
 	unsigned long uptr = pinned->uptr + (index << PAGE_SHIFT);
-	struct mm_struct *mm = pinned->owner->mm;
 	long rc;
 
-	if (pinned->file) {
+	if (pinned->file)
 		rc = pin_file_here(pinned, uptr, nr, pages);
-	} else if (mmget_not_zero(mm)) {
-		rc = pin_once(pinned, uptr, nr, pages);
-		if (rc == -EFAULT && !fault_in(pinned, uptr))
-			rc = pin_once(pinned, uptr, nr, pages);
-		mmput(mm);
-	} else {
-		rc = -EFAULT;	/* the process is gone, and its memory */
-	}
+	else
+		rc = pin_memory(pinned, uptr, nr, pages);
 	if (likely(rc > 0))
 		return rc;
 	if (fatal_signal_pending(current))

@@ -158,6 +158,18 @@ unsigned long pinned_count(struct pinned *pinned, unsigned long first,
 /* "memlock:", of whoever mapped last. */
 void pin_owner_show(struct iommufd_ctx *ictx, struct seq_file *m);
 
+/**
+ * pin_owner_change_process - charge the caller for what is pinned from files
+ * @ictx: context
+ *
+ * Spans of files are charged to the calling process and its user from now on,
+ * with what is pinned of them.
+ *
+ * Return: 0; or, with nothing changed, -EINVAL when there is a span that is not
+ * of a file, or -ENOMEM when the caller's limit does not allow so much.
+ */
+int pin_owner_change_process(struct iommufd_ctx *ictx);
+
 /* The context is closing: drop what pinned_alloc() remembered. */
 void pin_owner_forget(struct iommufd_ctx *ictx);
 

@@ -24,32 +24,6 @@
 #define HUGE_PAGES "16"
 #define HUGE_2MB (21U << 26)	/* MFD_HUGE_2MB of linux/memfd.h */
 
-/* @iova: in for FIXED, out on success always. */
-static int ioas_map_file(int fd, uint32_t ioas, uint32_t flags, int file,
-			 uint64_t start, uint64_t length, uint64_t *iova)
-{
-	struct iommu_ioas_map_file cmd = {
-		.size = sizeof(cmd),
-		.flags = flags,
-		.ioas_id = ioas,
-		.fd = file,
-		.start = start,
-		.length = length,
-		.iova = *iova,
-	};
-	int rc = ioctl_rc(fd, IOMMU_IOAS_MAP_FILE, &cmd);
-
-	if (!rc)
-		*iova = cmd.iova;
-	return rc;
-}
-
-static int map_file_fixed(int fd, uint32_t ioas, uint32_t perm, int file,
-			  uint64_t start, uint64_t length, uint64_t iova)
-{
-	return ioas_map_file(fd, ioas, perm | FIXED, file, start, length, &iova);
-}
-
 /* What /proc/self/maps says, then and now. Nothing is allocated on the way. */
 static char vmas_then[64 << 10], vmas_now[64 << 10];
 
@@ -340,6 +314,95 @@ TEST_F(file, pages_stay_when_the_file_is_cut)
 	munmap(p, SIZE);
 	ASSERT_EQ(0, ioas_unmap(self->s.iommufd, self->s.ioas, X, SIZE, NULL));
 	EXPECT_EQ(1, stage_pins(&self->s));
+}
+
+/* VmPin of a process in pages. */
+static long charged(pid_t pid)
+{
+	char path[64], line[128];
+	long kb = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	f = fopen(path, "r");
+	while (f && fgets(line, sizeof(line), f))
+		sscanf(line, "VmPin: %ld kB", &kb);
+	if (f)
+		fclose(f);
+	return kb < 0 ? -1 : kb * 1024 / (long)PAGE;
+}
+
+/* The stage's page becomes one of a file, so that files are all there is. */
+static int stage_of_file(struct stage *s, int file)
+{
+	int rc;
+
+	rc = ioas_unmap(s->iommufd, s->ioas, STAGE, PAGE, NULL);
+	if (!rc)
+		rc = ioas_unmap(s->iommufd, s->other, STAGE, PAGE, NULL);
+	if (!rc && (ftruncate(file, PAGE) ||
+		    mmap(s->page, PAGE, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_FIXED, file, 0) == MAP_FAILED))
+		rc = -errno;
+	return rc ?: map_file_fixed(s->iommufd, s->ioas, RW, file, 0, PAGE,
+				    STAGE);
+}
+
+TEST_F_TIMEOUT(file, dma_goes_on_while_another_process_takes_the_pages, 120)
+{
+	char *p = file_mmap(self->fd, SIZE);
+	int memfd = memfd_create("stage", MFD_CLOEXEC);
+	int stop[2], i, status;
+	char byte;
+	pid_t pid;
+
+	ASSERT_NE(NULL, p);
+	ASSERT_LE(0, memfd);
+	ASSERT_EQ(0, stage_of_file(&self->s, memfd));
+	ASSERT_EQ(0, map_file_fixed(self->s.iommufd, self->s.ioas, RW, self->fd,
+				    0, SIZE, X));
+	EXPECT_EQ(1 + NR, charged(getpid()));
+	ASSERT_EQ(0, pipe2(stop, O_NONBLOCK));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		/* The heir: asks again and again, and goes when told. */
+		close(stop[1]);
+		do {
+			if (ioas_change_process(self->s.iommufd))
+				_exit(1);
+			usleep(1000);
+		} while (read(stop[0], &byte, 1) < 0 && errno == EAGAIN);
+		_exit(0);
+	}
+	for (i = 0; i < 10; i++) {
+		paint(p, LENGTH, i);
+		EXPECT_EQ(1, device_reads(&self->s, X, i));
+		EXPECT_EQ(0, device_writes(&self->s, X + PAGE, i + 100));
+		EXPECT_EQ(0, painted(p + PAGE, LENGTH, i + 100));
+		/* Every other time this one asks, too. */
+		if (i % 2) {
+			EXPECT_EQ(0, ioas_change_process(self->s.iommufd));
+		}
+	}
+	while (charged(pid) != 1 + NR)
+		usleep(1000);
+	EXPECT_EQ(0, charged(getpid()));
+	EXPECT_EQ(1 + NR, stage_pins(&self->s));
+	close(stop[0]);
+	close(stop[1]);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+
+	/* The heir is dead: nothing changes for the device. */
+	EXPECT_EQ(1 + NR, stage_pins(&self->s));
+	EXPECT_EQ(1, device_reads(&self->s, X + PAGE, 9 + 100));
+	EXPECT_EQ(0, ioas_change_process(self->s.iommufd));
+	EXPECT_EQ(1 + NR, charged(getpid()));
+	ASSERT_EQ(0, ioas_unmap_all(self->s.iommufd, self->s.ioas, NULL));
+	EXPECT_EQ(0, charged(getpid()));
+	close(memfd);
+	munmap(p, SIZE);
 }
 
 TEST_F(file, copies_lead_to_the_same_pages)

@@ -102,6 +102,12 @@ static void fill_unmap(struct scene *s, void *arg)
 	cmd->length = PAGE;
 }
 
+/* (Only files may be mapped then.) */
+static void fill_change_process(struct scene *s, void *arg)
+{
+	ioas_unmap_all(s->fd, s->ioas, NULL);
+}
+
 static void fill_option(struct scene *s, void *arg)
 {
 	struct iommu_option *cmd = arg;
@@ -259,6 +265,9 @@ static const struct command {
 	  8, NO_OFFSET, 4, 28, NO_OFFSET, 0, -EOPNOTSUPP },
 	{ "HW_QUEUE_ALLOC", IOMMU_HW_QUEUE_ALLOC, 40, fill_hw_queue,
 	  8, NO_OFFSET, 4, NO_OFFSET, 32, 0, -EOPNOTSUPP },
+	{ "IOAS_CHANGE_PROCESS", IOMMU_IOAS_CHANGE_PROCESS, 8,
+	  fill_change_process,
+	  NO_OFFSET, NO_OFFSET, NO_OFFSET, 4, NO_OFFSET },
 };
 
 static uint32_t known_size(const struct command *c)
@@ -354,6 +363,7 @@ TEST_F(contract, struct_sizes_are_those_of_the_abi)
 	EXPECT_EQ(24, sizeof(struct iommu_vdevice_alloc));
 	EXPECT_EQ(32, sizeof(struct iommu_veventq_alloc));
 	EXPECT_EQ(40, sizeof(struct iommu_hw_queue_alloc));
+	EXPECT_EQ(8, sizeof(struct iommu_ioas_change_process));
 }
 
 TEST_F(contract, table_has_every_number_of_the_abi)
@@ -362,8 +372,6 @@ TEST_F(contract, table_has_every_number_of_the_abi)
 	unsigned int nr;
 
 	for (nr = IOMMUFD_CMD_BASE; nr <= IOMMUFD_CMD_HW_QUEUE_ALLOC; nr++) {
-		if (nr == IOMMUFD_CMD_IOAS_CHANGE_PROCESS)
-			continue;
 		for_each_command(c)
 			if (c->nr == _IO(IOMMUFD_TYPE, nr))
 				break;

@@ -85,6 +85,32 @@ static inline int ioas_map_fixed(int fd, uint32_t ioas, uint32_t perm,
 	return ioas_map(fd, ioas, perm | FIXED, va, length, &iova);
 }
 
+/* @iova: in for FIXED, out on success always. */
+static inline int ioas_map_file(int fd, uint32_t ioas, uint32_t flags, int file,
+				uint64_t start, uint64_t length, uint64_t *iova)
+{
+	struct iommu_ioas_map_file cmd = {
+		.size = sizeof(cmd),
+		.flags = flags,
+		.ioas_id = ioas,
+		.fd = file,
+		.start = start,
+		.length = length,
+		.iova = *iova,
+	};
+	int rc = ioctl_rc(fd, IOMMU_IOAS_MAP_FILE, &cmd);
+
+	if (!rc)
+		*iova = cmd.iova;
+	return rc;
+}
+
+static inline int map_file_fixed(int fd, uint32_t ioas, uint32_t perm,
+				 int file, uint64_t start, uint64_t length, uint64_t iova)
+{
+	return ioas_map_file(fd, ioas, perm | FIXED, file, start, length, &iova);
+}
+
 /* @dst_iova: in for FIXED, out on success always. */
 static inline int ioas_copy(int fd, uint32_t flags, uint32_t dst,
 			    uint64_t *dst_iova, uint32_t src, uint64_t src_iova,
@@ -215,6 +241,13 @@ static inline int hwpt_alloc(int fd, uint32_t dev_id, uint32_t pt_id,
 	if (!rc)
 		*id = cmd.out_hwpt_id;
 	return rc;
+}
+
+static inline int ioas_change_process(int fd)
+{
+	struct iommu_ioas_change_process cmd = { .size = sizeof(cmd) };
+
+	return ioctl_rc(fd, IOMMU_IOAS_CHANGE_PROCESS, &cmd);
 }
 
 /* Private anonymous memory, touched, never a huge page; NULL on failure. */

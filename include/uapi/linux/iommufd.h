@@ -752,7 +752,16 @@ struct iommu_vdevice_alloc {
  * @size: bytes passed
  * @__reserved: 0
  *
- * The calling process takes over what this context has pinned from files.
+ * The calling process takes over what this context has mapped from files: what
+ * is pinned of them, and what will be, counts as its own locked memory and, with
+ * OPTION_RLIMIT_MODE 0, as its user's. Devices notice nothing. Called by a
+ * process that has it all already, this does nothing.
+ *
+ * EINVAL: memory of a process is mapped, in whatever IOAS of the context, or
+ * about to be.
+ * ENOMEM: the RLIMIT_MEMLOCK of a caller without CAP_IPC_LOCK does not allow it.
+ *
+ * What is charged to a memory cgroup stays there.
  */
 struct iommu_ioas_change_process {
 	__u32 size;
