@@ -620,12 +620,21 @@ static long pin_file(const struct pinned *pinned, unsigned long start,
 static long pin_file_here(const struct pinned *pinned, unsigned long start,
 			  unsigned long nr, struct page **pages)
 {
-	struct mm_struct *mm = pinned->owner->mm;
+	struct pin_owner *owner = pinned->owner;
+	struct mm_struct *mm;
 	long rc;
 
 	if (current->mm)
 		return pin_file(pinned, start, nr, pages);
-	if (!(current->flags & PF_KTHREAD) || !mmget_not_zero(mm))
+	if (!(current->flags & PF_KTHREAD))
+		return -EFAULT;
+	/* It may be handed on at any time. */
+	mutex_lock(&owner->ictx->owner_lock);
+	mm = owner->process.mm;
+	if (!mmget_not_zero(mm))
+		mm = NULL;
+	mutex_unlock(&owner->ictx->owner_lock);
+	if (!mm)
 		return -EFAULT;
 	kthread_use_mm(mm);
 	rc = pin_file(pinned, start, nr, pages);
