@@ -598,7 +598,9 @@ struct vfio_device_feature {
  *
  * The first thing to do with a file of /dev/vfio/devices: until it is done all
  * others give EINVAL, read(), write() and mmap() too. It can be done once; the
- * device is given back by close(). Bound is not attached: DMA is blocked.
+ * device is given back by close(). Bound is not attached: DMA is blocked. A device
+ * with emulated IOMMU (mdev) has no group and no IOMMU; its ID names no device to
+ * iommufd, only something in use.
  * An @argsz of 16, without @token_uuid_ptr, is enough.
  *
  * EINVAL: bound already; a file that came from a group; @argsz; @flags.
@@ -630,7 +632,8 @@ struct vfio_device_bind_iommufd {
  * @pasid: the PASID to attach
  *
  * From here on the device reaches what is mapped there, and nothing else. A
- * device that is attached moves over; if that fails it stays where it was.
+ * device that is attached moves over; if that fails it stays where it was. A device
+ * with emulated IOMMU takes an IOAS only, and @pt_id stays.
  * An @argsz of 12, without @pasid, is enough.
  *
  * EINVAL: not bound; @pt_id is the ID of something else; @argsz; @flags.
