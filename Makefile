@@ -127,7 +127,7 @@ test-vm: modules samples tools examples kselftest
 # The debug kernel is built by the first who needs it, and cached
 debug-modules:
 	@dir=$$(tests/debug/kernel --kdir) && $(MAKE) modules KDIR=$$dir && \
-		$(MAKE) modules KDIR=$$dir TEST=1
+		$(MAKE) modules KDIR=$$dir TEST=1 && $(MAKE) samples KDIR=$$dir
 
 test-debug: debug-modules tools examples kselftest
 	tests/vm/ring --table tests/vm/ring3 --jobs 2
