@@ -123,10 +123,24 @@ struct iommufd_object *iommufd_object_visit(struct iommufd_ctx *ictx, u32 id,
 
 	xa_lock(&ictx->objects);
 	obj = find_locked(ictx, id, type);
-	if (!IS_ERR(obj))
+	if (!IS_ERR(obj)) {
+		/* Nobody would wait, see iommufd_object_abandon(). */
+		WARN_ON(obj->type == IOMMUFD_OBJECT_HWPT);
 		atomic_inc(&obj->visitors);
+	}
 	xa_unlock(&ictx->objects);
 	return obj;
+}
+
+int iommufd_object_check(struct iommufd_ctx *ictx, u32 id,
+			 enum iommufd_object_type type)
+{
+	struct iommufd_object *obj;
+
+	xa_lock(&ictx->objects);
+	obj = find_locked(ictx, id, type);
+	xa_unlock(&ictx->objects);
+	return PTR_ERR_OR_ZERO(obj);
 }
 
 bool iommufd_object_peek(struct iommufd_ctx *ictx, unsigned long *id,

@@ -110,7 +110,8 @@ void iommufd_object_publish_owned(struct iommufd_ctx *ictx,
 
 /*
  * Look up by ID: ERR_PTR(-ENOENT) when there is none or (but for ANY) it is of
- * another type. use pairs with unuse, visit with leave.
+ * another type. use pairs with unuse, visit with leave. A HWPT is not visited:
+ * see iommufd_object_abandon().
  */
 struct iommufd_object *iommufd_object_use(struct iommufd_ctx *ictx, u32 id,
 					  enum iommufd_object_type type);
@@ -118,6 +119,10 @@ void iommufd_object_unuse(struct iommufd_ctx *ictx, struct iommufd_object *obj);
 struct iommufd_object *iommufd_object_visit(struct iommufd_ctx *ictx, u32 id,
 					    enum iommufd_object_type type);
 void iommufd_object_leave(struct iommufd_ctx *ictx, struct iommufd_object *obj);
+
+/* Is there one now? 0 or -ENOENT; holds nothing. */
+int iommufd_object_check(struct iommufd_ctx *ictx, u32 id,
+			 enum iommufd_object_type type);
 
 /* One more user, by somebody who knows of a user that stays meanwhile. */
 static inline void iommufd_object_share(struct iommufd_object *obj)

@@ -10,7 +10,6 @@
  * touched. Where an ID has to be that of a virtual IOMMU, of which there are
  * none, any ID in use counts as one.
  */
-#include <linux/err.h>
 #include <linux/log2.h>
 #include <uapi/linux/iommufd.h>
 
@@ -18,17 +17,11 @@
 #include "object.h"
 #include "unsupported.h"
 
-/* 0, or -ENOENT. */
+/* 0, or -ENOENT. Nothing is done with the object, so nothing holds it. */
 static int check_id(struct iommufd_ucmd *ucmd, u32 id,
 		    enum iommufd_object_type type)
 {
-	struct iommufd_object *obj;
-
-	obj = iommufd_object_visit(ucmd->ictx, id, type);
-	if (IS_ERR(obj))
-		return PTR_ERR(obj);
-	iommufd_object_leave(ucmd->ictx, obj);
-	return 0;
+	return iommufd_object_check(ucmd->ictx, id, type);
 }
 
 int unsupported_set_dirty_tracking(struct iommufd_ucmd *ucmd)
