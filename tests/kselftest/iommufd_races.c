@@ -39,7 +39,6 @@
 #define LENGTH		(NR_PAGES * PAGE)
 #define SLOT_PAGES	4UL
 #define SLOW_PAGES	2UL
-#define EXPECTED_MET	95	/* of 100 pairs */
 
 /* Windows, 1 MiB each. Three of the last two kinds, one for each thread. */
 enum {
@@ -62,7 +61,6 @@ struct ids {
 	uint32_t ioas[2];
 	uint32_t hwpt[2];
 	struct stdev dev[3];	/* 0 and 1 are a group */
-	uint32_t last;		/* the highest ID of all these */
 };
 
 struct context {
@@ -75,6 +73,7 @@ struct world {
 	/* Descriptors and IDs stay the same, see close_everything(). */
 	struct context ctx;
 	atomic_uint loose_ioas, loose_hwpt, loose_dev;
+	atomic_uint auto_hwpt;	/* of the device that attached last */
 	atomic_uint max_id;
 	uint8_t *buf;
 	uint8_t *shaky, *aside;
@@ -222,9 +221,12 @@ static void note_id(struct world *w, uint32_t id)
 		;
 }
 
-static uint32_t max_of(uint32_t a, uint32_t b)
+static void note_dev(struct world *w, const struct stdev *dev)
 {
-	return a > b ? a : b;
+	note_id(w, dev->id);
+	note_id(w, dev->idev);
+	note_id(w, dev->hwpt);
+	atomic_store(&w->auto_hwpt, dev->hwpt);
 }
 
 #define STEP(call)							\
@@ -275,7 +277,6 @@ static int context_open(struct context *ctx, const struct world *w, char *why,
 	for (i = 0; i < 2; i++)
 		STEP(hwpt_alloc(ctx->fd, ids->dev[0].idev, ids->ioas[i],
 				&ids->hwpt[i]));
-	ids->last = max_of(ids->hwpt[1], ids->dev[2].id);
 	for (i = 0; i < 2; i++)
 		STEP(ctx->access[i] = access_open(ctx->fd, ids->ioas[i],
 						  i ? 0 : MOCK_ACCESS_PINS));
@@ -376,8 +377,7 @@ static struct world *build(char *why, size_t size)
 	atomic_store(&w->loose_hwpt, id);
 	STEP(stdev_add(w->ctx.fd, w->ctx.ids.ioas[1], &dev));
 	atomic_store(&w->loose_dev, dev.id);
-	note_id(w, dev.idev);
-	note_id(w, dev.id);
+	note_dev(w, &dev);
 	return w;
 
 err:
@@ -463,6 +463,23 @@ err:
 	return false;
 }
 
+/*
+ * Of the world itself. (Its automatic tables are not: IDs as low as theirs are
+ * given to others when the devices have moved.)
+ */
+static bool is_core(const struct ids *ids, uint32_t id)
+{
+	unsigned int i;
+
+	for (i = 0; i < 2; i++)
+		if (id == ids->ioas[i] || id == ids->hwpt[i])
+			return true;
+	for (i = 0; i < 3; i++)
+		if (id == ids->dev[i].id || id == ids->dev[i].idev)
+			return true;
+	return false;
+}
+
 /* Destroy what was made on the way, in whatever order it takes. */
 static bool destroy_loose(struct world *w, char *why, size_t size)
 {
@@ -473,7 +490,9 @@ static bool destroy_loose(struct world *w, char *why, size_t size)
 	do {
 		progress = false;
 		busy = 0;
-		for (id = w->ctx.ids.last + 1; id <= w->max_id + 8; id++) {
+		for (id = 1; id <= w->max_id + 8; id++) {
+			if (is_core(&w->ctx.ids, id))
+				continue;
 			rc = iommufd_destroy(w->ctx.fd, id);
 			if (!rc)
 				progress = true;
@@ -921,17 +940,13 @@ static void unsupported(struct world *w, struct race_actor *a)
 		{ IOMMU_VEVENTQ_ALLOC, sizeof(struct iommu_veventq_alloc) },
 		{ IOMMU_HW_QUEUE_ALLOC, sizeof(struct iommu_hw_queue_alloc) },
 	};
-	unsigned int i = rnd(a, sizeof(ops) / sizeof(ops[0]));
+	unsigned int i = rnd(a, 2) ? rnd(a, sizeof(ops) / sizeof(ops[0])) : 0;
 	uint32_t cmd[32] = { ops[i].size };
 
-	/* A table's ID, where there is one at all: in both first places. */
-	if (ops[i].cmd == IOMMU_HWPT_SET_DIRTY_TRACKING)
-		cmd[2] = w->ctx.ids.hwpt[0];
-	else if (ops[i].cmd == IOMMU_HWPT_GET_DIRTY_BITMAP ||
-		 ops[i].cmd == IOMMU_HWPT_INVALIDATE)
-		cmd[1] = atomic_load(&w->loose_hwpt);
-	CALL(a, ioctl_rc(w->ctx.fd, ops[i].cmd, cmd), ENOTTY, EOPNOTSUPP,
-	     ENOENT, EINVAL);
+	/* Where the first one has the ID of a table. */
+	cmd[2] = atomic_load(rnd(a, 2) ? &w->auto_hwpt : &w->loose_hwpt);
+	CALL(a, ioctl_rc(w->ctx.fd, ops[i].cmd, cmd), EOPNOTSUPP, ENOENT,
+	     EINVAL);
 }
 
 /*
@@ -981,8 +996,7 @@ static void come_and_go(struct world *w, struct race_actor *a)
 
 	if (CALL(a, stdev_add(w->ctx.fd, some_pt(w, a), &dev), ATTACH_ERRORS))
 		return;
-	note_id(w, dev.id);
-	note_id(w, dev.idev);
+	note_dev(w, &dev);
 	CALL(a, iommufd_destroy(w->ctx.fd, dev.id), ENOENT, EBUSY);
 }
 
@@ -994,8 +1008,7 @@ static void join_and_leave(struct world *w, struct race_actor *a)
 	if (CALL(a, stdev_join(w->ctx.fd, some_pt(w, a), &w->ctx.ids.dev[0],
 			       &dev), ATTACH_ERRORS))
 		return;
-	note_id(w, dev.id);
-	note_id(w, dev.idev);
+	note_dev(w, &dev);
 	CALL(a, iommufd_destroy(w->ctx.fd, dev.id), ENOENT, EBUSY);
 }
 
@@ -1008,8 +1021,7 @@ static void destroy_dev(struct world *w, struct race_actor *a)
 		return;
 	if (CALL(a, stdev_add(w->ctx.fd, w->ctx.ids.ioas[rnd(a, 2)], &dev)))
 		return;
-	note_id(w, dev.id);
-	note_id(w, dev.idev);
+	note_dev(w, &dev);
 	atomic_store(&w->loose_dev, dev.id);
 }
 
@@ -1153,14 +1165,13 @@ static void count_pins(struct world *w, struct race_actor *a)
 static void unmap_memory(struct world *w, struct race_actor *a)
 {
 	uint8_t *p = w->shaky + rnd(a, 16) * PAGE;
-	void *got;
 
 	CALL(a, munmap(p, PAGE) ? -errno : 0);
 	race_delay(a);
-	got = mmap(p, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE |
-		   MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
-	if (got != MAP_FAILED)
-		*(volatile uint8_t *)got = 1;
+	CALL(a, mmap(p, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+		     MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == MAP_FAILED ?
+	     -errno : 0, EEXIST);
+	madvise(p, PAGE, MADV_POPULATE_WRITE);
 }
 
 /* Something else appears at the address, and goes. */

@@ -27,7 +27,8 @@
  *
  *	RACE_ITERATIONS	actions per thread and round (40)
  *	RACE_MS		a round ends after so long in any case (60), but not
- *			before each thread has done a few
+ *			before each thread has done a few; five times as long
+ *			when calls have hardly met yet
  *	RACE_ROUNDS	rounds of a pair (2)
  *	RACE_HANG	seconds until a pair counts as hung (90)
  *	RACE_SEED	of the random numbers (1)
@@ -79,6 +80,7 @@ struct race_ops {
 #define RACE_THREADS	3
 #define RACE_CALLS	4096
 #define RACE_FEW	3
+#define RACE_MEET	10
 
 struct race_call {
 	unsigned int begin, end;
@@ -118,6 +120,7 @@ struct race {
 	atomic_uint clock;
 	atomic_uint arrived;		/* at the barrier */
 	atomic_uint nr_few, nr_done;	/* threads that have done so much */
+	atomic_uint inside, met;	/* calls: now; that found another */
 	atomic_bool stop;
 };
 
@@ -163,6 +166,8 @@ static inline void race_begin(struct race_actor *a)
 {
 	race_delay(a);
 	a->begin = atomic_fetch_add(&a->race->clock, 1);
+	if (atomic_fetch_add(&a->race->inside, 1))
+		atomic_fetch_add(&a->race->met, 1);
 }
 
 static inline void race_end(struct race_actor *a, int rc, const char *call,
@@ -170,6 +175,7 @@ static inline void race_end(struct race_actor *a, int rc, const char *call,
 {
 	unsigned int end = atomic_fetch_add(&a->race->clock, 1);
 
+	atomic_fetch_sub(&a->race->inside, 1);
 	if (a->nr_calls < RACE_CALLS) {
 		a->calls[a->nr_calls++] = (struct race_call){
 			.begin = a->begin, .end = end, .ok = rc >= 0,
@@ -222,18 +228,24 @@ static inline unsigned long race_ms_since(const struct timespec *start)
 /* To be asked before iteration @i. */
 static inline bool race_is_over(struct race *race, unsigned int i)
 {
+	bool met = atomic_load(&race->met) >= RACE_MEET;
+
 	if (i == RACE_FEW)
 		atomic_fetch_add(&race->nr_few, 1);
 	if (i == race->iterations)
 		atomic_fetch_add(&race->nr_done, 1);
 	if (atomic_load(&race->nr_few) < race->nr_actors)
 		return false;
-	return atomic_load(&race->nr_done) == race->nr_actors ||
-	       race_ms_since(&race->start) >= race->ms;
+	return (met && atomic_load(&race->nr_done) == race->nr_actors) ||
+	       race_ms_since(&race->start) >= (met ? 1 : 5) * race->ms;
 }
 
-/* Wait for the others, for the @round-th time: busily, but not for long. */
-static inline void race_meet(struct race *race, unsigned int round)
+/*
+ * Wait for the others, for the @round-th time: busily, but not for long. Who is
+ * woken comes late, so a start together takes two: one to get up, one to start.
+ */
+static inline void race_meet(struct race *race, unsigned int round,
+			     unsigned int busily)
 {
 	unsigned int all = (round + 1) * race->nr_actors, spins = 0, now;
 
@@ -243,7 +255,7 @@ static inline void race_meet(struct race *race, unsigned int round)
 		return;
 	}
 	while ((now = atomic_load(&race->arrived)) < all)
-		if (++spins > 1000)
+		if (++spins > busily)
 			syscall(SYS_futex, &race->arrived, FUTEX_WAIT_PRIVATE,
 				now, NULL, NULL, 0);
 }
@@ -259,17 +271,17 @@ static inline void *race_thread(void *arg)
 	CPU_SET(a->nr % 2, &cpus);
 	sched_setaffinity(0, sizeof(cpus), &cpus);	/* if there are two */
 
-	race_meet(race, 0);
+	race_meet(race, 0, 1000);
 	for (i = 0; ; i++) {
 		if (race_is_over(race, i) ||
 		    atomic_load(&race->result->wrong))
 			atomic_store(&race->stop, true);
 		if (race->together) {
-			race_meet(race, 2 * i + 1);
+			race_meet(race, 2 * i + 1, 1000);
 			if (atomic_load(&race->stop))
 				break;
 			/* Nobody may change it before all have looked. */
-			race_meet(race, 2 * i + 2);
+			race_meet(race, 2 * i + 2, 100000);
 		} else if (atomic_load(&race->stop)) {
 			break;
 		}
@@ -343,6 +355,8 @@ static inline void race_round(struct race *race, unsigned int round,
 	atomic_store(&race->arrived, 0);
 	atomic_store(&race->nr_few, 0);
 	atomic_store(&race->nr_done, 0);
+	atomic_store(&race->inside, 0);
+	atomic_store(&race->met, 0);
 	atomic_store(&race->stop, false);
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &race->start);
 	for (i = 0; i < race->nr_actors; i++) {
@@ -426,12 +440,18 @@ static inline bool race_ends(pid_t pid, unsigned int seconds)
 	return nr == 1;
 }
 
+/* TEST_PATIENCE: how many times slower than usual the machine may be. */
+static inline unsigned int race_hang(void)
+{
+	return race_env("RACE_HANG", 90) * race_env("TEST_PATIENCE", 1);
+}
+
 /* False: not even a kill ends it, and nothing more can be tested. */
 static inline bool race_wait(pid_t pid, struct race_result *result)
 {
 	int status;
 
-	if (!race_ends(pid, race_env("RACE_HANG", 90))) {
+	if (!race_ends(pid, race_hang())) {
 		race_wrong(result, "hangs");
 		race_show_stacks(pid);
 		kill(pid, SIGKILL);
