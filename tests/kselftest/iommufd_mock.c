@@ -1697,6 +1697,20 @@ struct worker {
 	unsigned long done;
 };
 
+/* Lets threads run, and until each has got something done: on a slow machine, later */
+static void let_work(struct worker *w, unsigned int nr, unsigned int seconds)
+{
+	unsigned int i = 0, tries = 600;
+
+	sleep(seconds);
+	while (i < nr && tries--) {
+		if (*(volatile typeof(w->done) *)&w[i].done)
+			i++;
+		else
+			usleep(100000);
+	}
+}
+
 static void *maps_and_unmaps(void *arg)
 {
 	struct worker *w = arg;
@@ -1776,7 +1790,7 @@ TEST_F(dev, everything_at_once_ends_with_nothing_pinned)
 		};
 		ASSERT_EQ(0, pthread_create(&threads[i], NULL, fns[i], &w[i]));
 	}
-	sleep(5);
+	let_work(w, 5, 5);
 	stop = true;
 	for (i = 0; i < 5; i++) {
 		EXPECT_EQ(0, pthread_join(threads[i], NULL));
@@ -1848,7 +1862,7 @@ TEST_F(dev, pins_balance_while_the_access_moves)
 		};
 		ASSERT_EQ(0, pthread_create(&threads[i], NULL, fns[i], &w[i]));
 	}
-	sleep(3);
+	let_work(w, 3, 3);
 	stop = true;
 	for (i = 0; i < 3; i++) {
 		EXPECT_EQ(0, pthread_join(threads[i], NULL));
