@@ -6,7 +6,7 @@
 #        samples              drivers/samples: a device that needs no hardware
 #        tools examples       the vfio-cdev tool, the example drivers
 #        test-host            pure-logic code in userspace, under sanitizers
-#        fuzz                 the same led by coverage, OPERATIONS=20000000
+#        fuzz                 the same led by coverage, OPERATIONS=50000000
 #        test-vm              every line of tests/vm/ring2 in a virtual machine
 #        test-debug           tests/vm/ring3: the same on a debug kernel, coverage
 #        lint                 see tests/lint/run
