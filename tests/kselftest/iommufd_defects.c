@@ -115,7 +115,7 @@ static void *destroy_often(void *arg)
 }
 
 /* One has it, the other finds nothing: it is never busy. */
-TEST_F_TIMEOUT(defect, destroy_by_two_threads_succeeds_once, 60)
+TEST_F_TIMEOUT(defect, destroy_by_two_threads_succeeds_once, 300)
 {
 	pthread_barrier_t barrier;
 	volatile uint32_t id = 0;
@@ -304,7 +304,7 @@ TEST_F(defect, unmap_in_steps_ends_where_no_large_page_goes_on)
 }
 
 /* The ioctls of the test module are entered with anything, too. */
-TEST_F_TIMEOUT(defect, operations_of_the_mock_take_any_numbers, 60)
+TEST_F_TIMEOUT(defect, operations_of_the_mock_take_any_numbers, 300)
 {
 	static const uint64_t numbers[] = {
 		0, 1, HALF, PAGE, BASE, MOCK_APERTURE_LAST, 1UL << 31,
@@ -430,7 +430,7 @@ TEST_F(defect, device_that_joins_a_group_late_is_judged_like_the_first)
  * Counts
  */
 
-TEST_F_TIMEOUT(defect, more_allowed_ranges_than_anybody_needs_are_einval, 60)
+TEST_F_TIMEOUT(defect, more_allowed_ranges_than_anybody_needs_are_einval, 300)
 {
 	uint32_t most = 65536, i;
 	struct iommu_iova_range *ranges;
@@ -844,7 +844,7 @@ static int map_too_much(int fd, uint32_t ioas, uint32_t hwpt, long pins)
 	return ioas_unmap(fd, ioas, BASE, PAGE, NULL) ? 11 : 0;
 }
 
-TEST_F_TIMEOUT(scarce, map_of_more_than_there_is_memory_is_enomem, 60)
+TEST_F_TIMEOUT(scarce, map_of_more_than_there_is_memory_is_enomem, 300)
 {
 	pid_t pid = fork();
 
@@ -852,7 +852,7 @@ TEST_F_TIMEOUT(scarce, map_of_more_than_there_is_memory_is_enomem, 60)
 	if (!pid)
 		_exit(map_too_much(self->fd, self->ioas, self->s.hwpt,
 				   self->pins));
-	EXPECT_EQ(0, reap(pid, 50));
+	EXPECT_EQ(0, reap(pid, 250));
 	EXPECT_EQ(0, ioas_unmap_all(self->fd, self->ioas, NULL));
 }
 
@@ -890,14 +890,14 @@ static int attach_too_much(int fd, long pins)
 	return iommufd_destroy(fd, t.id) || iommufd_destroy(fd, ioas) ? 8 : 0;
 }
 
-TEST_F_TIMEOUT(scarce, attach_to_more_than_there_is_memory_is_enomem, 60)
+TEST_F_TIMEOUT(scarce, attach_to_more_than_there_is_memory_is_enomem, 300)
 {
 	pid_t pid = fork();
 
 	ASSERT_LE(0, pid);
 	if (!pid)
 		_exit(attach_too_much(self->fd, self->pins));
-	EXPECT_EQ(0, reap(pid, 50));
+	EXPECT_EQ(0, reap(pid, 250));
 }
 
 /* IDs have no other end than memory. */
@@ -940,7 +940,7 @@ static int fill_the_table(uint32_t *nr_ids)
 	return 0;
 }
 
-TEST_F_TIMEOUT(scarce, full_table_of_ids_is_enomem_and_all_stay_usable, 120)
+TEST_F_TIMEOUT(scarce, full_table_of_ids_is_enomem_and_all_stay_usable, 300)
 {
 	uint32_t *nr = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
 			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -953,7 +953,7 @@ TEST_F_TIMEOUT(scarce, full_table_of_ids_is_enomem_and_all_stay_usable, 120)
 	ASSERT_LE(0, pid);
 	if (!pid)
 		_exit(fill_the_table(nr));
-	EXPECT_EQ(0, reap(pid, 110));
+	EXPECT_EQ(0, reap(pid, 250));
 	TH_LOG("%u IOASes in 24 MiB", *nr);
 	/* Everything was given back (per-CPU stocks aside). */
 	EXPECT_GT(before + 2 * MiB, cgroup_usage());
@@ -993,7 +993,7 @@ static int fill_with_mappings(int fd, uint32_t *nr_mappings, bool pinned)
 	return ioas_unmap_all(fd, ioas, NULL) ? 8 : 0;
 }
 
-TEST_F_TIMEOUT(scarce, mappings_until_memory_ends_can_all_be_unmapped, 120)
+TEST_F_TIMEOUT(scarce, mappings_until_memory_ends_can_all_be_unmapped, 300)
 {
 	uint32_t *nr = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
 			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -1007,7 +1007,7 @@ TEST_F_TIMEOUT(scarce, mappings_until_memory_ends_can_all_be_unmapped, 120)
 		ASSERT_LE(0, pid);
 		if (!pid)
 			_exit(fill_with_mappings(self->fd, nr, pinned));
-		EXPECT_EQ(0, reap(pid, 110)) TH_LOG("%s", pinned ? "pinned" : "");
+		EXPECT_EQ(0, reap(pid, 250)) TH_LOG("%s", pinned ? "pinned" : "");
 		TH_LOG("%u mappings in 24 MiB%s", *nr,
 		       pinned ? ", each pinned" : "");
 	}
@@ -1040,7 +1040,7 @@ static long pinned_ever(void)
  * Memory that is there is pinned without a look at signals, the other is faulted
  * in, which does look: both end before their time.
  */
-TEST_F_TIMEOUT(defect, process_killed_in_a_long_map_leaves_nothing, 120)
+TEST_F_TIMEOUT(defect, process_killed_in_a_long_map_leaves_nothing, 300)
 {
 	size_t length = 512 * MiB;
 	long before;
@@ -1140,7 +1140,7 @@ static int wait_inside(int pipe, struct slow_caller *c)
 	return 4;
 }
 
-TEST_F_TIMEOUT(defect, whoever_waits_for_memory_can_be_killed, 120)
+TEST_F_TIMEOUT(defect, whoever_waits_for_memory_can_be_killed, 300)
 {
 	struct slow_caller c = {
 		.fd = self->fd, .ioas = self->ioas, .other = self->other,
