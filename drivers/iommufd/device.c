@@ -573,3 +573,10 @@ u32 iommufd_device_to_id(struct iommufd_device *idev)
 	return idev->obj.id;
 }
 EXPORT_SYMBOL_GPL(iommufd_device_to_id);
+
+/* Learned when the device was bound; every table of its group keeps to it. */
+bool iommufd_device_enforces_coherency(struct iommufd_device *idev)
+{
+	return READ_ONCE(idev->dgroup->limits.coherent);
+}
+EXPORT_SYMBOL_GPL(iommufd_device_enforces_coherency);

@@ -422,8 +422,8 @@ static unsigned long auto_align(const struct ioas *ioas, unsigned long offset,
 /*
  * Make a chain of new areas a mapping of @length bytes. @offset tells how the
  * memory is aligned, see auto_align(). On success the chain belongs to the address space
- * and *iova is set; @respond tells userspace, the last step that can fail. On
- * failure the chain is freed.
+ * and *iova is set; userspace is told through @ucmd, if there is one, which is the
+ * last step that can fail. On failure the chain is freed.
  */
 static int chain_map(struct ioas *ioas, struct area *chain, unsigned long offset,
 		     unsigned long length, unsigned long *iova, bool automatic,
@@ -449,10 +449,12 @@ static int chain_map(struct ioas *ioas, struct area *chain, unsigned long offset
 		if (rc)
 			goto err_empty;
 	}
-	set_iova(ucmd->cmd, *iova);
-	rc = iommufd_ucmd_respond(ucmd);
-	if (rc)
-		goto err_empty;
+	if (ucmd) {
+		set_iova(ucmd->cmd, *iova);
+		rc = iommufd_ucmd_respond(ucmd);
+		if (rc)
+			goto err_empty;
+	}
 	chain_ready(ioas, chain);
 	up_read(&ioas->tables_sem);
 	return 0;
@@ -736,19 +738,14 @@ void ioas_remove_table(struct ioas *ioas, struct hwpt *hwpt)
  * The ioctls
  */
 
-int ioas_ioctl_alloc(struct iommufd_ucmd *ucmd)
+struct ioas *ioas_create(struct iommufd_ctx *ictx)
 {
-	struct iommu_ioas_alloc *cmd = ucmd->cmd;
 	struct ioas *ioas;
-	int rc;
 
-	if (cmd->flags)
-		return reason_flags(ucmd->ictx, "flags", cmd->flags);
-	ioas = iommufd_object_alloc(ucmd->ictx, sizeof(*ioas),
-				    IOMMUFD_OBJECT_IOAS);
+	ioas = iommufd_object_alloc(ictx, sizeof(*ioas), IOMMUFD_OBJECT_IOAS);
 	if (IS_ERR(ioas))
-		return PTR_ERR(ioas);
-	ioas->ictx = ucmd->ictx;
+		return ioas;
+	ioas->ictx = ictx;
 	mutex_init(&ioas->attach_lock);
 	init_rwsem(&ioas->tables_sem);
 	INIT_LIST_HEAD(&ioas->hwpts);
@@ -757,6 +754,20 @@ int ioas_ioctl_alloc(struct iommufd_ucmd *ucmd)
 	ioas->align = 1;
 	mutex_init(&ioas->lock);
 	iova_space_init(&ioas->space);
+	return ioas;
+}
+
+int ioas_ioctl_alloc(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_ioas_alloc *cmd = ucmd->cmd;
+	struct ioas *ioas;
+	int rc;
+
+	if (cmd->flags)
+		return reason_flags(ucmd->ictx, "flags", cmd->flags);
+	ioas = ioas_create(ucmd->ictx);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
 
 	cmd->out_ioas_id = ioas->obj.id;
 	rc = iommufd_ucmd_respond(ucmd);
@@ -799,7 +810,7 @@ void ioas_destroy(struct iommufd_object *obj)
  * Note as many usable ranges as there is room for, and count them all. The
  * reserved ranges hold still for whoever has tables_sem.
  */
-static u32 list_usable(struct ioas *ioas, struct iommu_iova_range *ranges,
+static u32 note_usable(struct ioas *ioas, struct iommu_iova_range *ranges,
 		       u32 room)
 {
 	unsigned long from = 0, start, last;
@@ -818,11 +829,31 @@ static u32 list_usable(struct ioas *ioas, struct iommu_iova_range *ranges,
 	return nr;
 }
 
+struct iommu_iova_range *ioas_list_usable(struct ioas *ioas, u32 max, u32 *nr,
+					  unsigned long *align)
+{
+	struct iommu_iova_range *ranges;
+
+	if (down_read_killable(&ioas->tables_sem))
+		return ERR_PTR(-EINTR);
+	max = min(max, note_usable(ioas, NULL, 0));
+	ranges = kvcalloc(max, sizeof(*ranges), GFP_KERNEL_ACCOUNT);
+	if (ranges) {
+		*nr = note_usable(ioas, ranges, max);
+		*align = ioas->align;
+	} else {
+		ranges = ERR_PTR(-ENOMEM);
+	}
+	up_read(&ioas->tables_sem);
+	return ranges;
+}
+
 int ioas_ioctl_iova_ranges(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_ioas_iova_ranges *cmd = ucmd->cmd;
 	struct iommu_iova_range *ranges;
-	u32 room = cmd->num_iovas, nr;
+	u32 room = cmd->num_iovas;
+	unsigned long align;
 	struct ioas *ioas;
 	int rc;
 
@@ -831,23 +862,14 @@ int ioas_ioctl_iova_ranges(struct iommufd_ucmd *ucmd)
 	ioas = ioas_use(ucmd->ictx, cmd->ioas_id);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
-	if (down_read_killable(&ioas->tables_sem)) {
-		rc = -EINTR;
+	ranges = ioas_list_usable(ioas, room, &cmd->num_iovas, &align);
+	if (IS_ERR(ranges)) {
+		rc = PTR_ERR(ranges);
 		goto out_unuse;
 	}
-	nr = min(room, list_usable(ioas, NULL, 0));
-	ranges = kvcalloc(nr, sizeof(*ranges), GFP_KERNEL_ACCOUNT);
-	if (ranges) {
-		cmd->num_iovas = list_usable(ioas, ranges, nr);
-		cmd->out_iova_alignment = ioas->align;
-	}
-	up_read(&ioas->tables_sem);
-	if (!ranges) {
-		rc = -ENOMEM;
-		goto out_unuse;
-	}
+	cmd->out_iova_alignment = align;
 	if (copy_to_user(u64_to_user_ptr(cmd->allowed_iovas), ranges,
-			 nr * sizeof(*ranges)))
+			 min(room, cmd->num_iovas) * sizeof(*ranges)))
 		rc = -EFAULT;
 	else
 		rc = iommufd_ucmd_respond(ucmd);
@@ -859,6 +881,22 @@ int ioas_ioctl_iova_ranges(struct iommufd_ucmd *ucmd)
 out_unuse:
 	ioas_unuse(ioas);
 	return rc;
+}
+
+int ioas_sum_tables(struct ioas *ioas, unsigned long *pgsizes, bool *coherent)
+{
+	struct hwpt *hwpt;
+
+	*pgsizes = ULONG_MAX;
+	*coherent = true;
+	if (down_read_killable(&ioas->tables_sem))
+		return -EINTR;
+	list_for_each_entry(hwpt, &ioas->hwpts, link) {
+		*pgsizes &= hwpt->limits.pgsizes;
+		*coherent &= hwpt->limits.coherent;
+	}
+	up_read(&ioas->tables_sem);
+	return 0;
 }
 
 static int read_allowed(struct iommufd_ctx *ictx, struct rb_root_cached *root,
@@ -1084,6 +1122,27 @@ out_unuse:
 	return rc;
 }
 
+static u32 flags_of(int prot)
+{
+	return IOMMU_IOAS_MAP_FIXED_IOVA |
+	       (prot & IOMMU_READ ? IOMMU_IOAS_MAP_READABLE : 0) |
+	       (prot & IOMMU_WRITE ? IOMMU_IOAS_MAP_WRITEABLE : 0);
+}
+
+int ioas_map_user(struct ioas *ioas, unsigned long uptr, unsigned long iova,
+		  unsigned long length, int prot)
+{
+	struct pinned *pinned;
+	int rc;
+
+	pinned = pinned_alloc(ioas->ictx, uptr, length, prot & IOMMU_WRITE);
+	rc = map_pinned(ioas, pinned, uptr, length, prot, &iova, false, NULL,
+			NULL);
+	trace_iommufd_map(ioas, "user-va", uptr, length, flags_of(prot), iova,
+			  rc);
+	return rc;
+}
+
 /* The area at hand is not ready. */
 static int explain_state(struct ioas *ioas, const struct area *area, int rc)
 {
@@ -1201,17 +1260,22 @@ int ioas_ioctl_copy(struct iommufd_ucmd *ucmd)
 	return rc;
 }
 
-/* Mark what lies wholly in [start, last] as leaving, and chain it. */
+/* Mark what is mapped in [start, last] as leaving, and chain it. */
 static int chain_leave(struct ioas *ioas, unsigned long start,
-		       unsigned long last, struct area **chain)
+		       unsigned long last, enum ioas_unmap_mode mode,
+		       struct area **chain)
 {
 	struct area *area, *next = NULL;
 	int rc = 0;
 
+	*chain = NULL;
 	mutex_lock(&ioas->lock);
-	for (area = area_first(ioas, start, last); area;
-	     area = area_next(area, last)) {
-		if (area->iova.start < start || area->iova.last > last)
+	area = area_first(ioas, start, last);
+	if (mode == IOAS_UNMAP_STARTING && area && area->iova.start < start)
+		goto out_unlock;
+	for (; area; area = area_next(area, last)) {
+		if (mode == IOAS_UNMAP_WHOLE &&
+		    (area->iova.start < start || area->iova.last > last))
 			rc = reason_set(ioas->ictx, -ENOENT,
 					"IOVAs 0x%lx-0x%lx cut the mapping 0x%lx-0x%lx",
 					start, last, area->iova.start,
@@ -1221,7 +1285,6 @@ static int chain_leave(struct ioas *ioas, unsigned long start,
 		if (rc)
 			goto out_unlock;
 	}
-	*chain = NULL;
 	for (area = area_first(ioas, start, last); area; area = next) {
 		next = area_next(area, last);
 		area->state = AREA_LEAVING;
@@ -1265,24 +1328,17 @@ static int chain_unpin(struct ioas *ioas, struct area *chain)
 	return 0;
 }
 
-static int ioas_unmap(struct ioas *ioas, unsigned long start,
-		      unsigned long last, u64 *length)
+int ioas_unmap(struct ioas *ioas, unsigned long start, unsigned long last,
+	       enum ioas_unmap_mode mode, u64 *length)
 {
 	struct area *chain, *area;
 	int rc;
 
 	if (down_read_killable(&ioas->tables_sem))
 		return -EINTR;
-	rc = chain_leave(ioas, start, last, &chain);
-	if (rc)
+	rc = chain_leave(ioas, start, last, mode, &chain);
+	if (rc || !chain)
 		goto out_unlock;
-	if (!chain) {
-		if (start || last != ULONG_MAX)
-			rc = reason_set(ioas->ictx, -ENOENT,
-					"nothing is mapped in 0x%lx-0x%lx of IOAS %u",
-					start, last, ioas->obj.id);
-		goto out_unlock;
-	}
 	rc = chain_unpin(ioas, chain);
 	if (rc) {
 		chain_ready(ioas, chain);
@@ -1294,6 +1350,14 @@ static int ioas_unmap(struct ioas *ioas, unsigned long start,
 out_unlock:
 	up_read(&ioas->tables_sem);
 	return rc;
+}
+
+int ioas_settle(struct ioas *ioas)
+{
+	if (down_write_killable(&ioas->tables_sem))
+		return -EINTR;
+	up_write(&ioas->tables_sem);
+	return 0;
 }
 
 int ioas_ioctl_unmap(struct iommufd_ucmd *ucmd)
@@ -1318,7 +1382,11 @@ int ioas_ioctl_unmap(struct iommufd_ucmd *ucmd)
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
 	cmd->length = 0;
-	rc = ioas_unmap(ioas, start, last, &cmd->length);
+	rc = ioas_unmap(ioas, start, last, IOAS_UNMAP_WHOLE, &cmd->length);
+	if (!rc && !cmd->length && (start || last != ULONG_MAX))
+		rc = reason_set(ioas->ictx, -ENOENT,
+				"nothing is mapped in 0x%lx-0x%lx of IOAS %u",
+				start, last, ioas->obj.id);
 	trace_iommufd_unmap(ioas, start, last, rc ? 0 : cmd->length, rc);
 	if (!rc)
 		rc = iommufd_ucmd_respond(ucmd);

@@ -15,6 +15,7 @@
 
 struct hwpt;
 struct access_link;
+struct iommu_iova_range;
 struct iommufd_ucmd;
 struct pinned;
 
@@ -84,6 +85,9 @@ struct area *area_first(struct ioas *ioas, unsigned long start,
 			unsigned long last);
 struct area *area_next(struct area *area, unsigned long last);
 
+/* A new one, empty, to be published. ERR_PTR() as iommufd_object_alloc(). */
+struct ioas *ioas_create(struct iommufd_ctx *ictx);
+
 struct ioas *ioas_use(struct iommufd_ctx *ictx, u32 id);
 void ioas_unuse(struct ioas *ioas);
 
@@ -100,6 +104,50 @@ void ioas_remove_access(struct ioas *ioas, struct access_link *link);
  * -EINVAL when there are page tables; -EINTR.
  */
 int ioas_set_small_pages(struct ioas *ioas, bool small);
+
+/**
+ * ioas_list_usable - the ranges that are not reserved, whole
+ * @ioas: used by the caller
+ * @max: how many to list
+ * @nr: how many there are
+ * @align: what a mapping must be aligned to
+ *
+ * Return: the first of them, to be given to kvfree(), or ERR_PTR() of -ENOMEM,
+ * -EINTR.
+ */
+struct iommu_iova_range *ioas_list_usable(struct ioas *ioas, u32 max, u32 *nr,
+					  unsigned long *align);
+
+/*
+ * What all page tables can do, and without any everything: page sizes, one bit
+ * each; is coherency enforced? 0 or -EINTR.
+ */
+int ioas_sum_tables(struct ioas *ioas, unsigned long *pgsizes, bool *coherent);
+
+/*
+ * Map @length bytes of the caller's memory at @iova. What iova_space_check(),
+ * pinned_alloc() and pinned_add() answer; -EINVAL for what is not aligned;
+ * -EINTR.
+ */
+int ioas_map_user(struct ioas *ioas, unsigned long uptr, unsigned long iova,
+		  unsigned long length, int prot);
+
+/* Which areas that touch a range are unmapped, and always as a whole. */
+enum ioas_unmap_mode {
+	IOAS_UNMAP_WHOLE,	/* all; one not wholly in the range: -ENOENT */
+	IOAS_UNMAP_STARTING,	/* all, but none if the first begins before it */
+};
+
+/*
+ * Unmap, and tell how many bytes, 0 when nothing is mapped there. -EBUSY when
+ * something there is being mapped or unmapped, -EINTR, -EIO; nothing has changed
+ * then.
+ */
+int ioas_unmap(struct ioas *ioas, unsigned long start, unsigned long last,
+	       enum ioas_unmap_mode mode, u64 *length);
+
+/* Wait until no map or unmap is under way that was when called. 0 or -EINTR. */
+int ioas_settle(struct ioas *ioas);
 
 int ioas_init(void);
 void ioas_uninit(void);

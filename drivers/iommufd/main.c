@@ -22,7 +22,7 @@
  *					never held to pin or to fault
  *	ioas.lock, pinned.lock		short, never held to pin or to fault
  *	iommufd_access.lock		inside ioas.lock
- *	ictx.owner_lock, lock of the ID table
+ *	container.lock, ictx.owner_lock, lock of the ID table
  *	ictx.reasons.lock		a leaf, for anybody
  *
  * The IOMMU core's group->mutex is taken inside iommu_core.c only, and nothing
@@ -204,10 +204,13 @@ static long iommufd_ioctl(struct file *file, unsigned int cmd,
 				  execute(op, ictx, (void __user *)arg));
 	}
 	/* Others are asked of any file: what kind is this? */
-	if (_IOC_TYPE(cmd) == IOMMUFD_TYPE)
-		reason_end(ictx, since, "ioctl",
-			   reason_set(ictx, -ENOTTY, "no ioctl is 0x%x", cmd));
-	return -ENOTTY;
+	if (_IOC_TYPE(cmd) != IOMMUFD_TYPE)
+		return -ENOTTY;
+	if (_IOC_NR(cmd) < IOMMUFD_CMD_BASE)
+		return reason_end(ictx, since, "type1",
+				  container_ioctl(ictx, cmd, arg));
+	return reason_end(ictx, since, "ioctl",
+			  reason_set(ictx, -ENOTTY, "no ioctl is 0x%x", cmd));
 }
 
 int iommufd_ucmd_respond(struct iommufd_ucmd *ucmd)
@@ -220,7 +223,7 @@ int iommufd_ucmd_respond(struct iommufd_ucmd *ucmd)
 
 static atomic64_t nr_contexts = ATOMIC64_INIT(0);
 
-static int iommufd_open(struct inode *inode, struct file *file)
+static int open_context(struct file *file, bool container)
 {
 	struct iommufd_ctx *ictx;
 
@@ -234,10 +237,21 @@ static int iommufd_open(struct inode *inode, struct file *file)
 	mutex_init(&ictx->owner_lock);
 	INIT_LIST_HEAD(&ictx->owners);
 	reasons_init(&ictx->reasons);
+	container_init(ictx, container);
 	ictx->file = file;
 	ictx->number = atomic64_inc_return(&nr_contexts);
 	file->private_data = ictx;
 	return 0;
+}
+
+static int iommufd_open(struct inode *inode, struct file *file)
+{
+	return open_context(file, false);
+}
+
+static int container_open(struct inode *inode, struct file *file)
+{
+	return open_context(file, true);
 }
 
 /* No ioctl is in flight and no device is bound: both hold the file. */
@@ -245,6 +259,7 @@ static int iommufd_release(struct inode *inode, struct file *file)
 {
 	struct iommufd_ctx *ictx = file->private_data;
 
+	container_exit(ictx);
 	iommufd_object_destroy_all(ictx);
 	WARN_ON(!list_empty(&ictx->groups));
 	pin_owner_forget(ictx);
@@ -269,11 +284,28 @@ static const struct file_operations iommufd_fops = {
 	.llseek = noop_llseek,
 };
 
+const struct file_operations iommufd_container_fops = {
+	.owner = THIS_MODULE,
+	.open = container_open,
+	.release = iommufd_release,
+	.show_fdinfo = iommufd_show_fdinfo,
+	.unlocked_ioctl = iommufd_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.llseek = noop_llseek,
+};
+EXPORT_SYMBOL_GPL(iommufd_container_fops);
+
+static bool is_context(const struct file *file)
+{
+	return file->f_op == &iommufd_fops ||
+	       file->f_op == &iommufd_container_fops;
+}
+
 struct iommufd_ctx *iommufd_ctx_from_file(struct file *file)
 {
 	struct iommufd_ctx *ictx;
 
-	if (file->f_op != &iommufd_fops)
+	if (!is_context(file))
 		return ERR_PTR(-EBADFD);
 	ictx = file->private_data;
 	iommufd_ctx_get(ictx);
@@ -287,7 +319,7 @@ struct iommufd_ctx *iommufd_ctx_from_fd(int fd)
 
 	if (!file)
 		return ERR_PTR(-EBADF);
-	if (file->f_op != &iommufd_fops) {
+	if (!is_context(file)) {
 		fput(file);
 		return ERR_PTR(-EBADFD);
 	}

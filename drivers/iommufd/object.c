@@ -307,6 +307,20 @@ int iommufd_object_destroy(struct iommufd_ctx *ictx, u32 id)
 	return try_destroy(ictx, id, true);
 }
 
+void iommufd_object_let_go(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+{
+	bool last;
+
+	xa_lock(&ictx->objects);
+	last = refcount_read(&obj->users) == USERS_OWNED;
+	refcount_dec(&obj->users);
+	if (last)
+		__xa_store(&ictx->objects, obj->id, NULL, GFP_NOWAIT);
+	xa_unlock(&ictx->objects);
+	if (last)
+		finish_destroy(ictx, obj, USERS_PLAIN);
+}
+
 void iommufd_object_destroy_owned(struct iommufd_ctx *ictx,
 				  struct iommufd_object *obj)
 {

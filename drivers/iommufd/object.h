@@ -26,6 +26,7 @@
 #include <linux/wait.h>
 #include <linux/xarray.h>
 
+#include "container.h"
 #include "reason.h"
 
 struct file;
@@ -63,6 +64,7 @@ struct iommufd_ctx {
 
 	bool charge_process;		/* rlimit mode; changes while empty */
 	u32 vfio_ioas_id;		/* of the legacy ioctls; 0: none */
+	struct container container;
 
 	struct mutex owner_lock;	/* innermost; the two below, charges */
 	struct list_head owners;	/* struct pin_owner.link */
@@ -142,6 +144,14 @@ int iommufd_object_destroy(struct iommufd_ctx *ictx, u32 id);
  */
 void iommufd_object_abandon(struct iommufd_ctx *ictx,
 			    struct iommufd_object *obj);
+
+/*
+ * For the maker of an owned object: it is userspace's from now on. Nobody could
+ * know that it is there, so it is destroyed at once; unless it has users, which
+ * may take as long as userspace likes. Then it ends with the context.
+ */
+void iommufd_object_let_go(struct iommufd_ctx *ictx,
+			   struct iommufd_object *obj);
 
 /* For the maker of an owned object. Waits for what is in flight. */
 void iommufd_object_destroy_owned(struct iommufd_ctx *ictx,

@@ -163,6 +163,15 @@ struct iommufd_ctx *iommufd_device_to_ictx(struct iommufd_device *idev);
  */
 u32 iommufd_device_to_id(struct iommufd_device *idev);
 
+/**
+ * iommufd_device_enforces_coherency - can DMA bypass the CPU's caches?
+ * @idev: bound device
+ *
+ * Return: true when the IOMMU makes all of the device's DMA coherent, whatever
+ * the device asks for and whatever table it is attached to.
+ */
+bool iommufd_device_enforces_coherency(struct iommufd_device *idev);
+
 /*
  * Access: a driver that does no DMA of its own reaches, by IOVA, the memory that
  * userspace has mapped in an IOAS.
@@ -271,5 +280,37 @@ void iommufd_access_unpin_pages(struct iommufd_access *access,
  */
 int iommufd_access_rw(struct iommufd_access *access, unsigned long iova,
 		      void *data, size_t length, unsigned int flags);
+
+/*
+ * Container: a context whose device files come through groups, and which answers
+ * the ioctls of the type1 container.
+ */
+
+struct file_operations;
+
+/* For /dev/vfio/vfio: each file that is opened is a container. */
+extern const struct file_operations iommufd_container_fops;
+
+/* May containers be without an IOMMU? */
+void iommufd_container_allow_noiommu(bool allow);
+
+/**
+ * iommufd_container_join - a group comes into a container
+ * @ictx: context, of /dev/vfio/vfio or of /dev/iommu
+ * @noiommu: the group has no IOMMU
+ * @ioas_id: set to the address space that its devices are to be attached to, which
+ *	is made if there is none; 0 with @noiommu
+ *
+ * Return: 0; -EPERM when groups with and without an IOMMU would be mixed; -EINVAL
+ * for a group without one and a context of /dev/iommu; -ENOMEM.
+ */
+int iommufd_container_join(struct iommufd_ctx *ictx, bool noiommu,
+			   u32 *ioas_id);
+
+/* The opposite. The group's devices are detached. */
+void iommufd_container_leave(struct iommufd_ctx *ictx);
+
+/* Has userspace chosen a kind of IOMMU, as far as it needs to? */
+bool iommufd_container_is_set_up(struct iommufd_ctx *ictx);
 
 #endif /* __LINUX_IOMMUFD_H */
