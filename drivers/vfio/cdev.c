@@ -91,31 +91,39 @@ static int cdev_bind(struct vfio_handle *handle,
 		     struct vfio_device_bind_iommufd __user *uarg, int fd,
 		     const uuid_t *token)
 {
+	struct vfio_node *node = handle->node;
 	struct vfio_device *vdev;
+	struct kvm *kvm;
 	int rc;
 
 	rc = vfio_iommufd_get_ctx(handle, fd);
 	if (rc)
 		return rc;
 
-	vdev = vfio_node_get_registration(handle->node);
+	vdev = vfio_node_get_registration(node);
 	if (!vdev) {
 		rc = -ENODEV;
 		goto err_ctx;
 	}
 
+	rc = vfio_group_enter_cdev(node);
+	if (rc)
+		goto err_registration;
+
 	handle->vdev = vdev;
+	kvm = vfio_kvm_get(&handle->kvm);
 	mutex_lock(&vdev->dev_set->lock);
 	/* Not asked for a device in use: vfio-pci would take over its token. */
-	rc = handle->node->in_use ? -EBUSY : cdev_match(vdev, token);
+	rc = node->in_use ? -EBUSY : cdev_match(vdev, token);
 	if (!rc)
-		rc = vfio_handle_open(handle);
+		rc = vfio_handle_open(handle, kvm);
 	mutex_unlock(&vdev->dev_set->lock);
+	vfio_kvm_put(kvm);
 	if (rc)
 		goto err_vdev;
 
 	/* Not under a lock: the page may be one that userspace provides. */
-	if (put_user(handle->devid, &uarg->out_devid)) {
+	if (put_user(node->devid, &uarg->out_devid)) {
 		rc = -EFAULT;
 		goto err_open;
 	}
@@ -127,7 +135,9 @@ err_open:
 	vfio_handle_close(handle);
 err_vdev:
 	handle->vdev = NULL;
-	vfio_node_put_registration(handle->node);
+	vfio_group_leave_cdev(node);
+err_registration:
+	vfio_node_put_registration(node);
 err_ctx:
 	vfio_iommufd_put_ctx(handle);
 	return rc;
@@ -174,10 +184,10 @@ static int cdev_attach(struct vfio_handle *handle, u32 pt_id, u32 __user *uptr)
 
 	lockdep_assert_held(&handle->lock);
 
-	if (handle->attached)
-		rc = vfio_iommufd_replace(handle, &pt_id);
+	if (handle->node->attached)
+		rc = vfio_iommufd_replace(handle->node, &pt_id);
 	else
-		rc = vfio_iommufd_attach(handle, &pt_id);
+		rc = vfio_iommufd_attach(handle->node, &pt_id);
 	if (rc)
 		return rc;
 
@@ -213,10 +223,10 @@ static int cdev_ioctl_attach(struct vfio_handle *handle,
 
 	if (mutex_lock_killable(&handle->lock))
 		return -EINTR;
-	was_attached = handle->attached;
+	was_attached = handle->node->attached;
 	rc = cdev_attach(handle, arg.pt_id, &uarg->pt_id);
-	if (rc && !was_attached && handle->attached)
-		vfio_iommufd_detach(handle);
+	if (rc && !was_attached)
+		vfio_iommufd_detach(handle->node);
 	mutex_unlock(&handle->lock);
 	return rc;
 }
@@ -237,8 +247,8 @@ static int cdev_ioctl_detach(struct vfio_handle *handle,
 
 	if (mutex_lock_killable(&handle->lock))
 		return -EINTR;
-	if (handle->attached)
-		vfio_iommufd_detach(handle);
+	if (handle->node->attached)
+		vfio_iommufd_detach(handle->node);
 	else
 		rc = -EINVAL;
 	mutex_unlock(&handle->lock);
@@ -331,6 +341,7 @@ static int vfio_cdev_release(struct inode *inode, struct file *file)
 
 	if (vfio_handle_is_bound(handle)) {
 		vfio_handle_close(handle);
+		vfio_group_leave_cdev(handle->node);
 		vfio_node_put_registration(handle->node);
 		vfio_iommufd_put_ctx(handle);
 	}
@@ -348,6 +359,17 @@ static const struct file_operations vfio_cdev_fops = {
 	.unlocked_ioctl	= vfio_cdev_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
 };
+
+/**
+ * vfio_handle_from_cdev - the handle behind a device's own file
+ * @file: any file
+ *
+ * Return: the handle, for as long as the caller has @file, or NULL.
+ */
+struct vfio_handle *vfio_handle_from_cdev(struct file *file)
+{
+	return file->f_op == &vfio_cdev_fops ? file->private_data : NULL;
+}
 
 /**
  * vfio_cdev_init - get a major number and answer to it

@@ -46,6 +46,7 @@ struct vfio_handle *vfio_handle_alloc(struct vfio_node *node)
 
 	handle->node = node;
 	mutex_init(&handle->lock);
+	vfio_kvm_init(&handle->kvm);
 	atomic_set(&handle->state, VFIO_HANDLE_OPENED);
 	return handle;
 }
@@ -63,33 +64,74 @@ void vfio_handle_free(struct vfio_handle *handle)
 	kfree(handle);
 }
 
+/* A group binds its physical devices by itself, for longer than they are open. */
+static bool handle_has_binding(const struct vfio_handle *handle)
+{
+	return !handle->group || handle->node->emulated;
+}
+
+/* The device is to reach memory as the handle's way in wants it, while it is open. */
+static int handle_bind(struct vfio_handle *handle)
+{
+	struct vfio_node *node = handle->node;
+	u32 pt_id = handle->ioas_id;
+	int rc;
+
+	if (!handle_has_binding(handle))
+		return 0;
+	rc = vfio_iommufd_bind(node, handle->ictx);
+	if (rc || !handle->group)
+		return rc;
+	rc = vfio_iommufd_attach(node, &pt_id);
+	if (rc)
+		vfio_iommufd_unbind(node);
+	return rc;
+}
+
+static void handle_unbind(struct vfio_handle *handle)
+{
+	if (!handle_has_binding(handle))
+		return;
+	mutex_lock(&handle->lock);
+	vfio_iommufd_detach(handle->node);
+	mutex_unlock(&handle->lock);
+	vfio_iommufd_unbind(handle->node);
+}
+
 /**
  * vfio_handle_open - open the device for a handle
  * @handle: handle with vdev and ictx set, registered; dev_set->lock is held
+ * @kvm: VM that the driver shall know of while it opens the device, or NULL
  *
- * The caller has seen that the device is not in use, under the same lock.
+ * The files of one group share a device that is open: only the first opens it.
  *
- * Return: 0; -ENODEV when its driver is being unloaded; or what iommufd or the
- * driver answered.
+ * Return: 0; -EBUSY when the device is in use, or not yet given back; -ENODEV
+ * when its driver is being unloaded; or what iommufd or the driver answered.
  */
-int vfio_handle_open(struct vfio_handle *handle)
+int vfio_handle_open(struct vfio_handle *handle, struct kvm *kvm)
 {
 	struct vfio_device *vdev = handle->vdev;
 	int rc;
 
 	lockdep_assert_held(&vdev->dev_set->lock);
 
-	if (WARN_ON(handle->node->in_use))
+	if (handle->node->in_use && !(handle->group && vdev->open_count))
 		return -EBUSY;
 
 	if (!try_module_get(vdev->dev->driver->owner))
 		return -ENODEV;
 
-	rc = vfio_iommufd_bind(handle);
+	if (vdev->open_count) {
+		vdev->open_count++;
+		return 0;
+	}
+
+	rc = handle_bind(handle);
 	if (rc)
 		goto err_module;
 
 	vdev->open_count = 1;
+	vdev->kvm = kvm;
 	if (vdev->ops->open_device) {
 		rc = vdev->ops->open_device(vdev);
 		if (rc)
@@ -99,8 +141,9 @@ int vfio_handle_open(struct vfio_handle *handle)
 	return 0;
 
 err_open_count:
+	vdev->kvm = NULL;
 	vdev->open_count = 0;
-	vfio_iommufd_unbind(handle);
+	handle_unbind(handle);
 err_module:
 	module_put(vdev->dev->driver->owner);
 	return rc;
@@ -113,20 +156,22 @@ err_module:
 void vfio_handle_close(struct vfio_handle *handle)
 {
 	struct vfio_device *vdev = handle->vdev;
+	bool last;
 
 	mutex_lock(&vdev->dev_set->lock);
-	if (vdev->ops->close_device)
+	last = vdev->open_count == 1;
+	if (last && vdev->ops->close_device)
 		vdev->ops->close_device(vdev);
-	vdev->open_count = 0;
+	vdev->open_count--;
+	if (last)
+		vdev->kvm = NULL;
 	mutex_unlock(&vdev->dev_set->lock);
 
-	mutex_lock(&handle->lock);
-	if (handle->attached)
-		vfio_iommufd_detach(handle);
-	mutex_unlock(&handle->lock);
-
-	vfio_iommufd_unbind(handle);
+	if (last)
+		handle_unbind(handle);
 	module_put(vdev->dev->driver->owner);
+	if (!last)
+		return;
 
 	mutex_lock(&vdev->dev_set->lock);
 	handle->node->in_use = false;

@@ -64,127 +64,144 @@ static const struct iommufd_access_ops emulated_pinning_ops = {
 static const struct iommufd_access_ops emulated_ops = {
 };
 
-static int emulated_bind(struct vfio_handle *handle)
+static int emulated_bind(struct vfio_node *node, struct iommufd_ctx *ictx)
 {
-	struct vfio_device *vdev = handle->vdev;
+	struct vfio_device *vdev = node->vdev;
 	const struct iommufd_access_ops *ops;
 	struct iommufd_access *access;
-	u32 devid;
 
 	ops = vdev->ops->dma_unmap ? &emulated_pinning_ops : &emulated_ops;
-	access = iommufd_access_create(handle->ictx, ops, vdev, &devid);
+	access = iommufd_access_create(ictx, ops, vdev, &node->devid);
 	if (IS_ERR(access))
 		return PTR_ERR(access);
 
-	handle->node->access = access;
-	handle->devid = devid;
+	node->access = access;
 	return 0;
 }
 
-static int physical_bind(struct vfio_handle *handle)
+static int physical_bind(struct vfio_node *node, struct iommufd_ctx *ictx)
 {
 	struct iommufd_device *idev;
-	u32 devid;
 
-	idev = iommufd_device_bind(handle->ictx, handle->vdev->dev, &devid);
+	idev = iommufd_device_bind(ictx, node->vdev->dev, &node->devid);
 	if (IS_ERR(idev))
 		return PTR_ERR(idev);
 
-	handle->idev = idev;
-	handle->devid = devid;
+	node->idev = idev;
 	return 0;
 }
 
 /**
- * vfio_iommufd_bind - make the device one of the context
- * @handle: handle with vdev and ictx; dev_set->lock is held
+ * vfio_iommufd_bind - make a device one of a context
+ * @node: not bound; whoever has the device calls: see struct vfio_node
+ * @ictx: context; kept alive by the caller until vfio_iommufd_unbind()
  *
- * Hands a physical device's DMA over.
+ * Hands a physical device's DMA over. A device without an IOMMU has nothing to
+ * hand over.
  *
- * Return: 0, and devid is set, and idev or node->access; or as
- * iommufd_device_bind() or iommufd_access_create().
+ * Return: 0, and devid is set, and idev or access; or as iommufd_device_bind() or
+ * iommufd_access_create().
  */
-int vfio_iommufd_bind(struct vfio_handle *handle)
+int vfio_iommufd_bind(struct vfio_node *node, struct iommufd_ctx *ictx)
 {
-	lockdep_assert_held(&handle->vdev->dev_set->lock);
+	if (node->noiommu)
+		return 0;
+	if (node->emulated)
+		return emulated_bind(node, ictx);
+	return physical_bind(node, ictx);
+}
 
-	if (handle->node->emulated)
-		return emulated_bind(handle);
-	return physical_bind(handle);
+/**
+ * vfio_iommufd_is_bound - the state of a device
+ * @node: whoever has the device calls
+ *
+ * Return: between vfio_iommufd_bind() and vfio_iommufd_unbind()?
+ */
+bool vfio_iommufd_is_bound(const struct vfio_node *node)
+{
+	return node->idev || node->access;
 }
 
 /**
  * vfio_iommufd_unbind - end of vfio_iommufd_bind()
- * @handle: bound, not attached
+ * @node: bound, not attached
  */
-void vfio_iommufd_unbind(struct vfio_handle *handle)
+void vfio_iommufd_unbind(struct vfio_node *node)
 {
-	struct vfio_node *node = handle->node;
-
-	if (node->emulated) {
+	if (node->access) {
 		iommufd_access_destroy(node->access);
 		node->access = NULL;
-	} else {
-		iommufd_device_unbind(handle->idev);
-		handle->idev = NULL;
+	} else if (node->idev) {
+		iommufd_device_unbind(node->idev);
+		node->idev = NULL;
 	}
 }
 
 /**
  * vfio_iommufd_attach - let the device reach memory
- * @handle: bound, not attached; its lock is held
+ * @node: bound, not attached
  * @pt_id: IOAS or HWPT; set to the HWPT in use. Of an emulated device: IOAS only,
  *	and left alone
  *
  * Return: as iommufd_device_attach() or iommufd_access_attach().
  */
-int vfio_iommufd_attach(struct vfio_handle *handle, u32 *pt_id)
+int vfio_iommufd_attach(struct vfio_node *node, u32 *pt_id)
 {
-	int rc;
+	int rc = 0;
 
-	lockdep_assert_held(&handle->lock);
-
-	if (handle->node->emulated)
-		rc = iommufd_access_attach(handle->node->access, *pt_id);
-	else
-		rc = iommufd_device_attach(handle->idev, pt_id);
+	if (node->access)
+		rc = iommufd_access_attach(node->access, *pt_id);
+	else if (node->idev)
+		rc = iommufd_device_attach(node->idev, pt_id);
 	if (rc)
 		return rc;
 
-	handle->attached = true;
+	node->attached = true;
 	return 0;
 }
 
 /**
  * vfio_iommufd_replace - move the device to another page table
- * @handle: attached; its lock is held
+ * @node: attached
  * @pt_id: as for vfio_iommufd_attach()
  *
  * Return: as iommufd_device_replace() or iommufd_access_replace(). The device is
  * attached in any case.
  */
-int vfio_iommufd_replace(struct vfio_handle *handle, u32 *pt_id)
+int vfio_iommufd_replace(struct vfio_node *node, u32 *pt_id)
 {
-	lockdep_assert_held(&handle->lock);
-
-	if (handle->node->emulated)
-		return iommufd_access_replace(handle->node->access, *pt_id);
-	return iommufd_device_replace(handle->idev, pt_id);
+	if (node->access)
+		return iommufd_access_replace(node->access, *pt_id);
+	return iommufd_device_replace(node->idev, pt_id);
 }
 
 /**
  * vfio_iommufd_detach - end of vfio_iommufd_attach()
- * @handle: attached; its lock is held
+ * @node: attached or not
  */
-void vfio_iommufd_detach(struct vfio_handle *handle)
+void vfio_iommufd_detach(struct vfio_node *node)
 {
-	lockdep_assert_held(&handle->lock);
+	if (!node->attached)
+		return;
+	if (node->access)
+		iommufd_access_detach(node->access);
+	else if (node->idev)
+		iommufd_device_detach(node->idev);
+	node->attached = false;
+}
 
-	if (handle->node->emulated)
-		iommufd_access_detach(handle->node->access);
-	else
-		iommufd_device_detach(handle->idev);
-	handle->attached = false;
+/**
+ * vfio_iommufd_is_coherent - is DMA of a device coherent whatever it asks for?
+ * @node: whoever has the device calls
+ *
+ * Return: true when the IOMMU sees to it, or when there is no DMA. A physical
+ * device that is not bound gets no promise.
+ */
+bool vfio_iommufd_is_coherent(const struct vfio_node *node)
+{
+	if (node->emulated)
+		return true;
+	return node->idev && iommufd_device_enforces_coherency(node->idev);
 }
 
 /*

@@ -1,73 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The part of the stock interface that stands on groups and containers. There
- * is no such thing yet, and these say so.
- *
- * Nobody depends on a yes: KVM and the hot reset of vfio-pci ask first whether
- * a file is a group and give EINVAL to their user when it is not.
+ * What the stock interface has and we have no use for.
  */
 #include <linux/module.h>
 
 #include "vfio.h"
-
-/**
- * vfio_file_is_group - may KVM or a hot reset take this file?
- * @file: any file
- *
- * Return: false.
- */
-bool vfio_file_is_group(struct file *file)
-{
-	return false;
-}
-EXPORT_SYMBOL_GPL(vfio_file_is_group);
-
-/**
- * vfio_file_iommu_group - the IOMMU group behind a group file
- * @file: any file
- *
- * Return: NULL. Only sPAPR asks.
- */
-struct iommu_group *vfio_file_iommu_group(struct file *file)
-{
-	return NULL;
-}
-EXPORT_SYMBOL_GPL(vfio_file_iommu_group);
-
-/**
- * vfio_file_enforced_coherent - is DMA coherent whatever the device asks for?
- * @file: any file
- *
- * Return: false: no promise.
- */
-bool vfio_file_enforced_coherent(struct file *file)
-{
-	return false;
-}
-EXPORT_SYMBOL_GPL(vfio_file_enforced_coherent);
-
-/**
- * vfio_file_set_kvm - tell the devices behind a file about their VM
- * @file: any file
- * @kvm: VM, or NULL to forget it
- */
-void vfio_file_set_kvm(struct file *file, struct kvm *kvm)
-{
-}
-EXPORT_SYMBOL_GPL(vfio_file_set_kvm);
-
-/**
- * vfio_file_has_dev - does the holder of a file own a device?
- * @file: any file
- * @vdev: device
- *
- * Return: false.
- */
-bool vfio_file_has_dev(struct file *file, struct vfio_device *vdev)
-{
-	return false;
-}
-EXPORT_SYMBOL_GPL(vfio_file_has_dev);
 
 /**
  * vfio_register_iommu_driver - vfio_iommu_type1 announces itself

@@ -65,6 +65,15 @@ static void node_release(struct kref *ref)
 }
 
 /**
+ * vfio_node_get - take one more reference
+ * @node: node
+ */
+void vfio_node_get(struct vfio_node *node)
+{
+	kref_get(&node->ref);
+}
+
+/**
  * vfio_node_put - give a reference back
  * @node: node
  */
@@ -312,10 +321,18 @@ static int vfio_device_register(struct vfio_device *vdev, bool emulated)
 	if (rc)
 		return rc;
 
-	/* Who is told of the device by device_add() shall be able to open it. */
 	node->emulated = emulated;
-	vfio_node_publish(node);
+	rc = vfio_group_join(node);
+	if (rc)
+		return rc;
+	if (!emulated && !node->noiommu &&
+	    !device_iommu_capable(vdev->dev, IOMMU_CAP_CACHE_COHERENCY)) {
+		rc = -EINVAL;
+		goto err_join;
+	}
 
+	/* Who is told of the device by device_add() shall be able to open it. */
+	vfio_node_publish(node);
 	rc = device_add(&vdev->device);
 	if (rc)
 		goto err_publish;
@@ -323,6 +340,8 @@ static int vfio_device_register(struct vfio_device *vdev, bool emulated)
 
 err_publish:
 	vfio_node_withdraw(node);
+err_join:
+	vfio_group_leave(node);
 	return rc;
 }
 
@@ -335,17 +354,6 @@ err_publish:
  */
 int vfio_register_group_dev(struct vfio_device *vdev)
 {
-	struct iommu_group *group;
-
-	group = iommu_group_get(vdev->dev);
-	if (!group)
-		return -EINVAL;
-	/* The device stays in its group for as long as it has a driver. */
-	iommu_group_put(group);
-
-	if (!device_iommu_capable(vdev->dev, IOMMU_CAP_CACHE_COHERENCY))
-		return -EINVAL;
-
 	return vfio_device_register(vdev, false);
 }
 EXPORT_SYMBOL_GPL(vfio_register_group_dev);
@@ -373,8 +381,11 @@ EXPORT_SYMBOL_GPL(vfio_register_emulated_iommu_dev);
  */
 void vfio_unregister_group_dev(struct vfio_device *vdev)
 {
-	vfio_node_withdraw(vfio_node_of(vdev));
+	struct vfio_node *node = vfio_node_of(vdev);
+
+	vfio_node_withdraw(node);
 	device_del(&vdev->device);
+	vfio_group_leave(node);
 }
 EXPORT_SYMBOL_GPL(vfio_unregister_group_dev);
 
@@ -395,10 +406,15 @@ static int __init vfio_init(void)
 	rc = vfio_cdev_init();
 	if (rc)
 		goto err_class;
+	rc = vfio_group_init();
+	if (rc)
+		goto err_cdev;
 
-	pr_info("vfio: device files in /dev/vfio/devices, I/O page tables by iommufd\n");
+	pr_info("vfio: devices in /dev/vfio/devices, groups and containers in /dev/vfio, I/O page tables by iommufd\n");
 	return 0;
 
+err_cdev:
+	vfio_cdev_exit();
 err_class:
 	class_destroy(vfio_device_class);
 	return rc;
@@ -406,6 +422,7 @@ err_class:
 
 static void __exit vfio_exit(void)
 {
+	vfio_group_exit();
 	vfio_cdev_exit();
 	class_destroy(vfio_device_class);
 	WARN_ON(!xa_empty(&vfio_nodes));

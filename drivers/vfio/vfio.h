@@ -12,7 +12,7 @@
  *			/dev/vfio/devices/vfioX. Holds the registration count.
  *			Outlives the vfio_device while device files are open.
  * struct vfio_handle	ours, one for each open device file: a user of the
- *			device. cdev.c makes them now, the group path later.
+ *			device. Made by cdev.c and by group.c.
  *
  * References:
  *
@@ -26,6 +26,9 @@
  *
  * Locks, outermost first:
  *
+ *	vfio_groups_lock	which groups there are
+ *	group->lock		container and devices of one group. Not held to
+ *				open a device: dev_set->lock is not taken under it
  *	dev_set->lock		open_device() and close_device(), open_count,
  *				the set's list. All devices that share a reset
  *				share it. Never held across access to user
@@ -55,7 +58,19 @@
 struct iommufd_access;
 struct iommufd_ctx;
 struct iommufd_device;
+struct kvm;
+struct vfio_group;
 struct vfio_iommu_driver_ops;
+
+/**
+ * struct vfio_kvm - the VM that the devices behind a file belong to
+ * @lock: protects @kvm; nothing is done under it
+ * @kvm: a name, without a reference: KVM takes it back in time
+ */
+struct vfio_kvm {
+	spinlock_t lock;
+	struct kvm *kvm;
+};
 
 /**
  * struct vfio_node - what stands behind /dev/vfio/devices/vfioX
@@ -70,20 +85,35 @@ struct vfio_iommu_driver_ops;
  *	for each bound handle. Zero before and after
  * @idle: completed by the last of @users
  * @vdev: the device. To be followed with a registration only
- * @access: of an @emulated device: iommufd's idea of it. Set from before
- *	open_device() until after close_device(), which is when the driver may
- *	ask for memory
+ * @noiommu: there is no IOMMU, and the administrator accepted that; as @emulated
+ * @group: the device's group, from before it is published until after it was
+ *	withdrawn
+ * @group_link: in the group's list
+ * @idev: iommufd's idea of a physical device, while it is bound. Like the three
+ *	below it belongs to whoever has the device: the bound device file, under
+ *	handle->lock once BIND is through; or the group while its container is set,
+ *	under its lock; or for an emulated device the first open of the group
+ * @access: the same of an @emulated device. Set from before open_device() until
+ *	after close_device(), which is when the driver may ask for memory
+ * @devid: iommufd's ID of the device
+ * @attached: it reaches memory
  */
 struct vfio_node {
 	struct kref ref;
 	u32 index;
 	bool emulated;
+	bool noiommu;
 	bool in_use;
 	bool leaving;
 	refcount_t users;
 	struct completion idle;
 	struct vfio_device *vdev;
+	struct vfio_group *group;
+	struct list_head group_link;
+	struct iommufd_device *idev;
 	struct iommufd_access *access;
+	u32 devid;
+	bool attached;
 };
 
 /**
@@ -105,24 +135,25 @@ enum vfio_handle_state {
  *	vfio_handle_publish() pairs with the acquire in vfio_handle_is_bound()
  * @vdev: the device; set by the winner of BINDING, constant while BOUND
  * @ictx: the context, as @vdev
- * @idev: iommufd's idea of the device, as @vdev; of an emulated one @node has it
- * @devid: iommufd's ID of the device, as @vdev
- * @lock: protects @attached and every call that changes it
- * @attached: the device translates through a page table
+ * @group: the group through which the user came, or NULL; constant
+ * @ioas_id: what a device is attached to that @group does not attach by itself
+ * @kvm: of the device's own file
+ * @lock: of the device's own file: protects @node's idev and what goes with it
  */
 struct vfio_handle {
 	struct vfio_node *node;
 	atomic_t state;
 	struct vfio_device *vdev;
 	struct iommufd_ctx *ictx;
-	struct iommufd_device *idev;
-	u32 devid;
-	struct mutex lock;	/* @attached, and calls that change it */
-	bool attached;
+	struct vfio_group *group;
+	u32 ioas_id;
+	struct vfio_kvm kvm;
+	struct mutex lock;
 };
 
 /* main.c */
 struct vfio_node *vfio_node_get_by_index(unsigned int index);
+void vfio_node_get(struct vfio_node *node);
 void vfio_node_put(struct vfio_node *node);
 struct vfio_node *vfio_node_of(struct vfio_device *vdev);
 struct vfio_device *vfio_node_get_registration(struct vfio_node *node);
@@ -135,11 +166,28 @@ void vfio_device_set_leave(struct vfio_device *vdev);
 int vfio_cdev_init(void);
 void vfio_cdev_exit(void);
 dev_t vfio_cdev_devt(unsigned int index);
+struct vfio_handle *vfio_handle_from_cdev(struct file *file);
+
+/* group.c */
+int vfio_group_init(void);
+void vfio_group_exit(void);
+int vfio_group_join(struct vfio_node *node);
+void vfio_group_leave(struct vfio_node *node);
+int vfio_group_enter_cdev(struct vfio_node *node);
+void vfio_group_leave_cdev(struct vfio_node *node);
+struct vfio_group *vfio_group_from_file(struct file *file);
+struct vfio_kvm *vfio_group_kvm(struct vfio_group *group);
+bool vfio_group_is_coherent(struct vfio_group *group);
+
+/* kvm.c */
+void vfio_kvm_init(struct vfio_kvm *name);
+struct kvm *vfio_kvm_get(struct vfio_kvm *name);
+void vfio_kvm_put(struct kvm *kvm);
 
 /* handle.c */
 struct vfio_handle *vfio_handle_alloc(struct vfio_node *node);
 void vfio_handle_free(struct vfio_handle *handle);
-int vfio_handle_open(struct vfio_handle *handle);
+int vfio_handle_open(struct vfio_handle *handle, struct kvm *kvm);
 void vfio_handle_close(struct vfio_handle *handle);
 void vfio_handle_publish(struct vfio_handle *handle);
 bool vfio_handle_is_bound(struct vfio_handle *handle);
@@ -156,11 +204,13 @@ int vfio_handle_mmap(struct vfio_handle *handle, struct vm_area_struct *vma);
 /* iommufd.c */
 int vfio_iommufd_get_ctx(struct vfio_handle *handle, int fd);
 void vfio_iommufd_put_ctx(struct vfio_handle *handle);
-int vfio_iommufd_bind(struct vfio_handle *handle);
-void vfio_iommufd_unbind(struct vfio_handle *handle);
-int vfio_iommufd_attach(struct vfio_handle *handle, u32 *pt_id);
-int vfio_iommufd_replace(struct vfio_handle *handle, u32 *pt_id);
-void vfio_iommufd_detach(struct vfio_handle *handle);
+int vfio_iommufd_bind(struct vfio_node *node, struct iommufd_ctx *ictx);
+bool vfio_iommufd_is_bound(const struct vfio_node *node);
+void vfio_iommufd_unbind(struct vfio_node *node);
+int vfio_iommufd_attach(struct vfio_node *node, u32 *pt_id);
+int vfio_iommufd_replace(struct vfio_node *node, u32 *pt_id);
+void vfio_iommufd_detach(struct vfio_node *node);
+bool vfio_iommufd_is_coherent(const struct vfio_node *node);
 
 /* feature.c */
 int vfio_feature_ioctl(struct vfio_device *vdev,
