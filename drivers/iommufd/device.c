@@ -137,8 +137,7 @@ static void dgroup_destroy(struct device_group *dgroup)
 	lockdep_assert_held(&dgroup->ictx->groups_lock);
 	WARN_ON(dgroup->hwpt);
 	list_del(&dgroup->link);
-	if (dgroup->spare)
-		core_domain_free(dgroup->spare);
+	hwpt_free_spare(dgroup);
 	core_group_release(dgroup->group);
 	iommu_group_put(dgroup->group);
 	kfree(dgroup);

@@ -10,6 +10,7 @@
 #include "object.h"
 
 struct hwpt;
+struct hwpt_table;
 
 /*
  * An IOMMU group whose DMA the context owns. All its devices translate through
@@ -32,7 +33,7 @@ struct device_group {
 	u32 hwpt_id, ioas_id;		/* of it, or 0; read without lock */
 	unsigned int nr_attached;	/* devices */
 	struct core_limits limits;	/* of the unit */
-	struct iommu_domain *spare;	/* finished, empty; or NULL */
+	struct hwpt_table *spare;	/* finished, empty; or NULL */
 };
 
 struct iommufd_device {

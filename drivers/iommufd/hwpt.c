@@ -19,100 +19,128 @@
 #include "ioctl.h"
 #include "pinned.h"
 
-static struct iommu_domain *alloc_domain(struct device_group *dgroup)
+static void table_free(struct hwpt_table *table)
 {
-	struct iommu_domain *domain;
+	core_domain_free(table->domain);
+	table_account_uninit(&table->account);
+	kfree(table);
+}
+
+static struct hwpt_table *table_alloc(struct device_group *dgroup)
+{
+	struct hwpt_table *table;
 	int rc;
 
-	domain = core_domain_alloc(dgroup->bus);
-	if (!domain)
+	table = kmalloc(sizeof(*table), GFP_KERNEL_ACCOUNT);
+	if (!table)
 		return ERR_PTR(-ENOMEM);
-	if (!dgroup->has_sw_msi)
-		return domain;
-	rc = core_domain_msi_window(domain, dgroup->sw_msi);
-	if (rc) {
-		core_domain_free(domain);
-		return ERR_PTR(rc);
+	rc = table_account_init(&table->account);
+	if (rc)
+		goto err_free;
+	table->domain = core_domain_alloc(dgroup->bus);
+	if (!table->domain) {
+		rc = -ENOMEM;
+		goto err_uninit;
 	}
-	return domain;
+	if (!dgroup->has_sw_msi)
+		return table;
+	rc = core_domain_msi_window(table->domain, dgroup->sw_msi);
+	if (rc)
+		goto err_domain;
+	return table;
+
+err_domain:
+	core_domain_free(table->domain);
+err_uninit:
+	table_account_uninit(&table->account);
+err_free:
+	kfree(table);
+	return ERR_PTR(rc);
 }
 
 /* A finished table for a parked group. */
-static struct iommu_domain *finish_new(struct device_group *dgroup)
+static struct hwpt_table *finish_new(struct device_group *dgroup)
 {
-	struct iommu_domain *domain = alloc_domain(dgroup);
+	struct hwpt_table *table = table_alloc(dgroup);
 	int rc;
 
-	if (IS_ERR(domain))
-		return domain;
-	rc = core_domain_finish(domain, dgroup->group, dgroup->parked,
+	if (IS_ERR(table))
+		return table;
+	rc = core_domain_finish(table->domain, dgroup->group, dgroup->parked,
 				&dgroup->limits);
 	if (rc) {
 		reason_set(dgroup->ictx, rc,
 			   "the IOMMU driver did not move IOMMU group %d to a new page table",
 			   iommu_group_id(dgroup->group));
-		core_domain_free(domain);
+		table_free(table);
 		return ERR_PTR(rc);
 	}
-	return domain;
+	return table;
 }
 
 /* A table for a group whose DMA goes on. */
-static struct iommu_domain *presume_new(struct device_group *dgroup)
+static struct hwpt_table *presume_new(struct device_group *dgroup)
 {
-	struct iommu_domain *domain = alloc_domain(dgroup);
+	struct hwpt_table *table = table_alloc(dgroup);
 	int rc;
 
-	if (IS_ERR(domain))
-		return domain;
-	rc = core_domain_presume(domain, &dgroup->limits);
+	if (IS_ERR(table))
+		return table;
+	rc = core_domain_presume(table->domain, &dgroup->limits);
 	if (rc) {
 		reason_set(dgroup->ictx, rc,
 			   "a new page table for IOMMU group %d, whose DMA goes on, does not enforce cache coherency",
 			   iommu_group_id(dgroup->group));
-		core_domain_free(domain);
+		table_free(table);
 		return ERR_PTR(rc);
 	}
-	return domain;
+	return table;
 }
 
 int hwpt_make_spare(struct device_group *dgroup)
 {
-	struct iommu_domain *domain;
+	struct hwpt_table *table;
 
-	domain = finish_new(dgroup);
-	if (IS_ERR(domain))
-		return PTR_ERR(domain);
-	dgroup->spare = domain;
+	table = finish_new(dgroup);
+	if (IS_ERR(table))
+		return PTR_ERR(table);
+	dgroup->spare = table;
 	return 0;
 }
 
-static struct iommu_domain *take_domain(struct device_group *dgroup,
-					bool *finished)
+void hwpt_free_spare(struct device_group *dgroup)
 {
-	struct iommu_domain *domain;
+	if (dgroup->spare)
+		table_free(dgroup->spare);
+	dgroup->spare = NULL;
+}
+
+static struct hwpt_table *take_table(struct device_group *dgroup,
+				     bool *finished)
+{
+	struct hwpt_table *table;
 
 	lockdep_assert_held(&dgroup->lock);
 	*finished = true;
 	if (!dgroup->hwpt)
 		return finish_new(dgroup);
-	domain = dgroup->spare;
-	if (domain) {
+	table = dgroup->spare;
+	if (table) {
 		dgroup->spare = NULL;
-		return domain;
+		return table;
 	}
 	*finished = false;
 	return presume_new(dgroup);
 }
 
-static void give_domain(struct device_group *dgroup,
-			struct iommu_domain *domain, bool finished)
+static void give_table(struct device_group *dgroup, struct hwpt_table *table,
+		       bool finished)
 {
 	lockdep_assert_held(&dgroup->lock);
 	if (finished && !dgroup->spare)
-		dgroup->spare = domain;
+		dgroup->spare = table;
 	else
-		core_domain_free(domain);
+		table_free(table);
 }
 
 /*
@@ -128,12 +156,13 @@ static struct hwpt *hwpt_alloc(struct ioas *ioas, struct device_group *dgroup)
 				    IOMMUFD_OBJECT_HWPT);
 	if (IS_ERR(hwpt))
 		return hwpt;
-	hwpt->domain = take_domain(dgroup, &hwpt->finished);
-	if (IS_ERR(hwpt->domain)) {
-		rc = PTR_ERR(hwpt->domain);
+	hwpt->table = take_table(dgroup, &hwpt->finished);
+	if (IS_ERR(hwpt->table)) {
+		rc = PTR_ERR(hwpt->table);
 		iommufd_object_abort(ioas->ictx, &hwpt->obj);
 		return ERR_PTR(rc);
 	}
+	hwpt->domain = hwpt->table->domain;
 	init_rwsem(&hwpt->move_sem);
 	hwpt->ioas = ioas;
 	hwpt->unit = dgroup->unit;
@@ -162,7 +191,7 @@ static struct hwpt *hwpt_alloc_auto(struct ioas *ioas,
 	return hwpt;
 
 err_give:
-	give_domain(dgroup, hwpt->domain, hwpt->finished);
+	give_table(dgroup, hwpt->table, hwpt->finished);
 	iommufd_object_abort(ioas->ictx, &hwpt->obj);
 	return ERR_PTR(rc);
 }
@@ -251,7 +280,7 @@ err_remove:
 	ioas_remove_table(ioas, hwpt);
 	mutex_unlock(&ioas->attach_lock);
 err_free:
-	core_domain_free(hwpt->domain);
+	table_free(hwpt->table);
 	iommufd_object_abort(ictx, &hwpt->obj);
 out_unuse:
 	iommufd_object_unuse(ictx, obj);
@@ -423,8 +452,9 @@ void hwpt_put(struct hwpt *hwpt, struct device_group *dgroup)
 	 * it. It is empty: it can be the group's next one.
 	 */
 	if (hwpt->dead) {
-		give_domain(dgroup, hwpt->domain,
-			    hwpt->finished && !hwpt->broken);
+		give_table(dgroup, hwpt->table,
+			   hwpt->finished && !hwpt->broken);
+		hwpt->table = NULL;
 		hwpt->domain = NULL;
 		iommufd_object_abandon(ictx, &hwpt->obj);
 	}
@@ -436,11 +466,11 @@ void hwpt_destroy(struct iommufd_object *obj)
 	struct hwpt *hwpt = container_of(obj, struct hwpt, obj);
 	struct ioas *ioas = hwpt->ioas;
 
-	if (hwpt->domain) {
+	if (hwpt->table) {
 		mutex_lock(&ioas->attach_lock);
 		ioas_remove_table(ioas, hwpt);
 		mutex_unlock(&ioas->attach_lock);
-		core_domain_free(hwpt->domain);
+		table_free(hwpt->table);
 	}
 	iommufd_object_unuse(ioas->ictx, &ioas->obj);
 }

@@ -9,6 +9,7 @@
 
 #include "iommu_core.h"
 #include "object.h"
+#include "table_account.h"
 
 struct area;
 struct device_group;
@@ -16,11 +17,18 @@ struct ioas;
 struct iommufd_ucmd;
 struct pin_batch;
 
+/* A domain and what it takes, whatever address space it is under, or none. */
+struct hwpt_table {
+	struct iommu_domain *domain;
+	struct table_account account;
+};
+
 struct hwpt {
 	struct iommufd_object obj;
 	struct ioas *ioas;		/* a user of it */
 	struct list_head link;		/* ioas.hwpts; ioas.tables_sem */
-	struct iommu_domain *domain;
+	struct hwpt_table *table;
+	struct iommu_domain *domain;	/* of the table */
 	/*
 	 * Read to map, unmap, flush; write to move a group to or from the table,
 	 * during which drivers change what the others walk. Never held to pin.
@@ -76,6 +84,7 @@ void hwpt_put(struct hwpt *hwpt, struct device_group *dgroup);
  * parked and nobody else knows it. 0 or an errno.
  */
 int hwpt_make_spare(struct device_group *dgroup);
+void hwpt_free_spare(struct device_group *dgroup);
 
 /*
  * What IOMMU_HWPT_ALLOC takes: the struct as later kernels have it, which passes

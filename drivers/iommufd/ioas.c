@@ -105,6 +105,7 @@ struct fill {
 	struct area *area;
 	struct hwpt *only;	/* one table, or NULL for all */
 	unsigned long done;	/* bytes mapped */
+	unsigned long counted;	/* bytes that the tables know will be mapped */
 };
 
 static struct hwpt *fill_first(const struct fill *fill)
@@ -119,6 +120,26 @@ static struct hwpt *fill_next(const struct fill *fill, struct hwpt *hwpt)
 	if (fill->only || list_is_last(&hwpt->link, &fill->ioas->hwpts))
 		return NULL;
 	return list_next_entry(hwpt, link);
+}
+
+/* Tell the tables what they grow by: this, and what follows near it. */
+static int fill_count(struct fill *fill, unsigned long iova,
+		      unsigned long length)
+{
+	unsigned long last = (iova + (length - 1)) |
+			     ((1UL << TABLE_WORD_SHIFT) - 1);
+	struct hwpt *hwpt;
+	int rc;
+
+	last = min(last, fill->area->iova.last);
+	for (hwpt = fill_first(fill); hwpt; hwpt = fill_next(fill, hwpt)) {
+		rc = table_account_add(&hwpt->table->account,
+				       fill->ioas->ictx, iova, last);
+		if (rc)
+			return rc;
+	}
+	fill->counted = last - fill->area->iova.start + 1;
+	return 0;
 }
 
 static int fill_take(struct pinned_sink *sink, unsigned long index,
@@ -138,6 +159,11 @@ static int fill_take(struct pinned_sink *sink, unsigned long index,
 		length += run_bytes(&runs[i]);
 	length = min(length - skip, area_length(area) - fill->done);
 
+	if (fill->done + length > fill->counted) {
+		rc = fill_count(fill, iova, length);
+		if (rc)
+			return rc;
+	}
 	for (hwpt = fill_first(fill); hwpt; hwpt = fill_next(fill, hwpt)) {
 		rc = hwpt_map(hwpt, iova, runs, nr, skip, length, area->prot,
 			      scratch);

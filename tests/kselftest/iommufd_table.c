@@ -403,6 +403,109 @@ TEST_F(table, mapping_that_a_table_cannot_hold_is_eaddrinuse)
 	EXPECT_EQ(0, new_table(&self->s, self->s.ioas, &hwpt));
 }
 
+/* ---- the memory that tables take ---- */
+
+#define GiB		(1UL << 30)
+#define LIMIT_FILE	"/sys/module/iommufd/parameters/table_limit"
+
+static int set_table_limit(const char *mib)
+{
+	int fd = open(LIMIT_FILE, O_WRONLY);
+	int rc = fd >= 0 && write(fd, mib, 1) == 1 ? 0 : -EIO;
+
+	close(fd);
+	return rc;
+}
+
+/* Show the page at X at as many places as possible; *rc says why no more. */
+static long scatter(struct stage *s, uint64_t from, uint64_t step, long max,
+		    bool unmap, int *rc)
+{
+	uint64_t iova = from;
+	long i;
+
+	*rc = 0;
+	for (i = 0; i < max; i++, iova += step) {
+		*rc = ioas_copy_fixed(s->iommufd, RD, s->ioas, iova, s->ioas, X,
+				      PAGE);
+		if (*rc)
+			break;
+		if (unmap && ioas_unmap(s->iommufd, s->ioas, iova, PAGE, NULL))
+			break;
+	}
+	return i;
+}
+
+/*
+ * With 1 MiB for tables, 256 pages, of which what is mapped at the beginning
+ * takes no more than 8. 0, or the line that went wrong.
+ */
+#define CHECK(true_)	do { if (!(true_)) return __LINE__; } while (0)
+
+static int live_in_one_mib(struct stage *s)
+{
+	struct rlimit limit = { 8 * PAGE, 8 * PAGE };
+	uint32_t hwpt;
+	uint64_t all;
+	long nr;
+	int rc;
+
+	CHECK(!setrlimit(RLIMIT_MEMLOCK, &limit));
+	CHECK(!setresuid(NOBODY, NOBODY, NOBODY));
+	CHECK(!new_table(s, s->ioas, &hwpt));
+	CHECK(!map(s, s->ioas, pages_alloc(PAGE), PAGE, X));
+
+	/* Far apart, each place takes two pages. */
+	nr = scatter(s, GiB, GiB, 500, false, &rc);
+	CHECK(rc == -ENOMEM && nr >= 124 && nr <= 127);
+	/* There is room where there are tables already. */
+	CHECK(scatter(s, GiB + PAGE, PAGE, 511, false, &rc) == 511);
+	/* What was taken is not given back by an unmap ... */
+	CHECK(!ioas_unmap(s->iommufd, s->ioas, GiB, 500 * GiB, &all));
+	CHECK(all == (nr + 511) * PAGE);
+	CHECK(scatter(s, 300 * GiB, GiB, 2, true, &rc) <= 1 && rc == -ENOMEM);
+	CHECK(scatter(s, GiB, GiB, nr, true, &rc) == nr);
+	/* ... but when the table goes. */
+	CHECK(!iommufd_destroy(s->iommufd, hwpt));
+	CHECK(!new_table(s, s->ioas, &hwpt));
+	nr = scatter(s, 200 * GiB, GiB, 200, true, &rc);
+	CHECK(rc == -ENOMEM && nr >= 124 && nr <= 127);
+	CHECK(!iommufd_destroy(s->iommufd, hwpt));
+
+	/* Two tables share what their user has; neighbours take one page. */
+	CHECK(!new_table(s, s->ioas, &hwpt));
+	CHECK(!new_table(s, s->ioas, &hwpt));
+	nr = scatter(s, GiB, 2 * MiB, 200, false, &rc);
+	CHECK(rc == -ENOMEM && nr >= 118 && nr <= 126);
+	return 0;
+}
+
+TEST_F(table, memory_for_tables_is_limited)
+{
+	pid_t pid;
+	int status, rc;
+
+	ASSERT_EQ(0, set_table_limit("1"));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		rc = live_in_one_mib(&self->s);
+		if (rc)
+			fprintf(stderr, "# went wrong in line %d\n", rc);
+		_exit(!!rc);
+	}
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	/* Not for the privileged: their tables, whoever maps. */
+	ASSERT_EQ(0, ioas_unmap_all(self->s.iommufd, self->s.ioas, NULL));
+	ASSERT_EQ(0, ioas_map_fixed(self->s.iommufd, self->s.other, RW,
+				    pages_alloc(PAGE), PAGE, X));
+	ASSERT_EQ(0, vfio_attach(self->s.dev, self->s.other, NULL));
+	self->s.ioas = self->s.other;
+	EXPECT_EQ(400, scatter(&self->s, GiB, GiB, 400, false, &rc));
+	EXPECT_EQ(0, set_table_limit("0"));
+}
+
 /* The doorbell is the device's business, not the table's. */
 TEST_F(table, attach_to_a_table_respects_what_the_device_has_reserved)
 {
