@@ -953,6 +953,26 @@ TEST_F(attached, detach_during_a_slow_copy)
 	waiting_end(&w);
 }
 
+/* The page was being looked up when the device left: it must not be written now. */
+TEST_F(attached, detach_during_a_slow_store)
+{
+	uint8_t bytes[64], *at;
+	struct waiting w;
+
+	memset(bytes, 0x5a, sizeof(bytes));
+	ASSERT_EQ(0, slow_memory_make(&w.slow, PAGE));
+	ASSERT_EQ(0, ioas_map_fixed(self->iommufd, self->ioas, RW, w.slow.p, PAGE, OTHER));
+	ASSERT_EQ(0, vcopy_write(self->dev, VCOPY_BAR_BUFFER, 0, bytes, sizeof(bytes)));
+	ASSERT_EQ(0, vcopy_start(self->dev, VCOPY_CMD_STORE, 0, OTHER, sizeof(bytes)));
+	ASSERT_EQ(0, slow_memory_wait(&w.slow));
+	EXPECT_EQ(0, vfio_detach(self->dev));
+	EXPECT_EQ(0, slow_memory_let_in(&w.slow));
+	EXPECT_EQ(VCOPY_ERROR_ADDRESS, vcopy_wait(self->dev));
+	at = w.slow.p;
+	EXPECT_EQ(0, at[0] | at[sizeof(bytes) - 1]);
+	waiting_end(&w);
+}
+
 /* The mapping must not go under the copy, though the device has left. */
 TEST_F(attached, unmap_after_detach_waits_for_the_slow_copy)
 {

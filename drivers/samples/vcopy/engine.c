@@ -27,6 +27,8 @@
 
 #include "vcopy.h"
 
+#define HOLD_PIECE	16U	/* pages */
+
 int vcopy_engine_init(struct vcopy *vc)
 {
 	struct vcopy_engine *e = &vc->engine;
@@ -215,7 +217,34 @@ static int mem_rw(struct vcopy *vc, u64 iova, void *data, unsigned int length,
 	return rc;
 }
 
-/* The new range is held, or nothing is. */
+/*
+ * The new range is held, or nothing is. It is pinned in pieces and let go of at
+ * once: pins are counted by page.
+ */
+static int hold_pin(struct vcopy *vc, u64 iova, unsigned int nr)
+{
+	struct vcopy_engine *e = &vc->engine;
+	int rc;
+
+	lockdep_assert_held(&e->mem);
+	held_release(vc);
+	e->lost = false;
+	e->held_iova = iova;
+	while (e->nr_held < nr) {
+		rc = vfio_pin_pages(&vc->vdev,
+				    iova + (u64)e->nr_held * PAGE_SIZE,
+				    min(nr - e->nr_held, HOLD_PIECE),
+				    IOMMU_READ | IOMMU_WRITE,
+				    e->held + e->nr_held);
+		if (rc < 0) {
+			held_release(vc);
+			return rc;
+		}
+		e->nr_held += rc;
+	}
+	return 0;
+}
+
 static int mem_hold(struct vcopy *vc, u64 iova, u64 length)
 {
 	struct vcopy_engine *e = &vc->engine;
@@ -225,17 +254,10 @@ static int mem_hold(struct vcopy *vc, u64 iova, u64 length)
 	nr = DIV_ROUND_UP(offset_in_page(iova) + length, PAGE_SIZE);
 	do {
 		mem_lock(e);
-		held_release(vc);
-		e->lost = false;
-		rc = vfio_pin_pages(&vc->vdev, iova & PAGE_MASK, nr,
-				    IOMMU_READ | IOMMU_WRITE, e->held);
-		if (rc > 0) {
-			e->held_iova = iova & PAGE_MASK;
-			e->nr_held = nr;
-		}
+		rc = hold_pin(vc, iova & PAGE_MASK, nr);
 		mem_unlock(e);
 	} while (interrupted_only(e, rc));
-	return min(rc, 0);
+	return rc;
 }
 
 /*
