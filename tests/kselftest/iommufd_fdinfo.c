@@ -839,9 +839,9 @@ TEST_F(reasons, are_of_their_failure)
 	free(text);
 }
 
-#define FAILERS	4
+#define LOSERS	4
 
-struct failer {
+struct loser {
 	pthread_t thread;
 	int fd;
 	volatile bool *stop;
@@ -851,7 +851,7 @@ struct failer {
 
 static void *fail_on(void *arg)
 {
-	struct failer *f = arg;
+	struct loser *f = arg;
 	uint32_t i = 0;
 
 	f->tid = syscall(SYS_gettid);
@@ -863,7 +863,7 @@ static void *fail_on(void *arg)
 }
 
 /* Lines of which the thread, the operation and the text do not fit. */
-static unsigned int bad_failures(const char *text, const struct failer *failers)
+static unsigned int bad_failures(const char *text, const struct loser *losers)
 {
 	unsigned int bad = 0, id, i;
 	char op[32], err[32];
@@ -879,14 +879,14 @@ static unsigned int bad_failures(const char *text, const struct failer *failers)
 			continue;
 		}
 		bad += !!strcmp(op, "IOMMU_DESTROY");
-		for (i = 0; i < FAILERS && failers[i].tid != tid; i++)
+		for (i = 0; i < LOSERS && losers[i].tid != tid; i++)
 			;
-		if (i == FAILERS)
+		if (i == LOSERS)
 			bad++;
 		else if (errno_is(err, -EFAULT))
 			bad += !strstr(reason, "cannot be read");
 		else if (sscanf(reason, " reason=there is no object %u\n", &id) == 1)
-			bad += id / 1000 != failers[i].base / 1000;
+			bad += id / 1000 != losers[i].base / 1000;
 		else	/* its text had to give way: many fail at once */
 			bad += !strstr(reason, "nothing more is known");
 	}
@@ -895,33 +895,33 @@ static unsigned int bad_failures(const char *text, const struct failer *failers)
 
 TEST_F(reasons, of_threads_do_not_mix)
 {
-	struct failer failers[FAILERS];
+	struct loser losers[LOSERS];
 	volatile bool stop = false;
 	time_t end = time(NULL) + 3;
 	unsigned int i, bad = 0, seen = 0;
 	char *text;
 
-	for (i = 0; i < FAILERS; i++) {
-		failers[i] = (struct failer) {
+	for (i = 0; i < LOSERS; i++) {
+		losers[i] = (struct loser) {
 			.fd = self->fd,
 			.stop = &stop,
 			.base = 1000 * (1000 + i),
 		};
-		ASSERT_EQ(0, pthread_create(&failers[i].thread, NULL, fail_on,
-					    &failers[i]));
+		ASSERT_EQ(0, pthread_create(&losers[i].thread, NULL, fail_on,
+					    &losers[i]));
 	}
 	while (time(NULL) < end && !bad) {
 		text = fdinfo(self->fd);
 		ASSERT_NE(NULL, text);
 		seen += count_lines(text, "failure");
-		bad = bad_failures(text, failers);
+		bad = bad_failures(text, losers);
 		if (bad)
 			note("%s", text);
 		free(text);
 	}
 	stop = true;
-	for (i = 0; i < FAILERS; i++)
-		pthread_join(failers[i].thread, NULL);
+	for (i = 0; i < LOSERS; i++)
+		pthread_join(losers[i].thread, NULL);
 	EXPECT_EQ(0, bad);
 	EXPECT_LT(100, seen);
 }
