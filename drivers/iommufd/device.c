@@ -73,7 +73,8 @@ static struct device_group *dgroup_find(struct iommufd_ctx *ictx,
 	return NULL;
 }
 
-static void explain_claim(struct device_group *dgroup, int rc)
+static noinline __cold
+void explain_claim(struct device_group *dgroup, int rc)
 {
 	int id = iommu_group_id(dgroup->group);
 	char name[48];
@@ -366,7 +367,8 @@ static void dgroup_set_hwpt(struct device_group *dgroup, struct hwpt *hwpt)
 	WRITE_ONCE(dgroup->ioas_id, hwpt ? hwpt->ioas->obj.id : 0);
 }
 
-static void explain_move(struct device_group *dgroup, struct hwpt *hwpt, int rc)
+static noinline __cold
+void explain_move(struct device_group *dgroup, struct hwpt *hwpt, int rc)
 {
 	reason_set(dgroup->ictx, rc,
 		   "the IOMMU driver did not move IOMMU group %d to HWPT %u",
@@ -416,7 +418,8 @@ static void dgroup_detach(struct device_group *dgroup)
 	hwpt_put(hwpt, dgroup);
 }
 
-static int explain_group(struct device_group *dgroup)
+static noinline __cold
+int explain_group(struct device_group *dgroup)
 {
 	return reason_set(dgroup->ictx, -EINVAL,
 			  "other devices of IOMMU group %d are on HWPT %u of IOAS %u, and all must be on one",

@@ -286,8 +286,9 @@ static struct iova_range *first_range(struct rb_root_cached *root,
 }
 
 /* Why iova_space_check() said @rc. Under ioas.lock. */
-static int explain_check(struct ioas *ioas, unsigned long iova,
-			 unsigned long length, int rc)
+static noinline __cold
+int explain_check(struct ioas *ioas, unsigned long iova, unsigned long length,
+		  int rc)
 {
 	unsigned long last = iova + (length - 1);
 	struct iova_range *range;
@@ -329,8 +330,9 @@ static unsigned long largest_room(struct ioas *ioas, unsigned long limit,
 }
 
 /* Why iova_space_find() found nothing. Under ioas.lock. */
-static int explain_find(struct ioas *ioas, unsigned long length,
-			unsigned long align, int rc)
+static noinline __cold
+int explain_find(struct ioas *ioas, unsigned long length, unsigned long align,
+		 int rc)
 {
 	const char *where = RB_EMPTY_ROOT(&ioas->space.allowed.rb_root) ?
 			    "" : " within the allowed ranges";
@@ -500,8 +502,8 @@ err_free:
  */
 
 /* Why iova_space_reserve() said no. Under ioas.lock. */
-static int explain_reserve(struct ioas *ioas, const struct iova_range *range,
-			   int rc)
+static noinline __cold
+int explain_reserve(struct ioas *ioas, const struct iova_range *range, int rc)
 {
 	unsigned long start = range->node.start, last = range->node.last;
 	struct area *area = area_first(ioas, start, last);
@@ -958,8 +960,8 @@ static int read_allowed(struct iommufd_ctx *ictx, struct rb_root_cached *root,
 }
 
 /* Why iova_space_allow() said no. Under ioas.lock. */
-static int explain_allow(struct ioas *ioas, struct rb_root_cached *allowed,
-			 int rc)
+static noinline __cold
+int explain_allow(struct ioas *ioas, struct rb_root_cached *allowed, int rc)
 {
 	struct iova_range *reserved;
 	struct rb_node *rb;
@@ -1170,7 +1172,8 @@ int ioas_map_user(struct ioas *ioas, unsigned long uptr, unsigned long iova,
 }
 
 /* The area at hand is not ready. */
-static int explain_state(struct ioas *ioas, const struct area *area, int rc)
+static noinline __cold
+int explain_state(struct ioas *ioas, const struct area *area, int rc)
 {
 	return reason_set(ioas->ictx, rc,
 			  "the mapping 0x%lx-0x%lx is being %s by another ioctl",

@@ -148,7 +148,8 @@ static const struct ioctl_op ioctl_ops[] = {
 };
 
 /* Where is the byte that must be 0? Userspace may have changed it meanwhile. */
-static int explain_tail(const struct iommufd_ucmd *ucmd, unsigned int size)
+static noinline __cold
+int explain_tail(const struct iommufd_ucmd *ucmd, unsigned int size)
 {
 	unsigned int at;
 	u8 byte;

@@ -86,20 +86,26 @@ void iommufd_object_publish_owned(struct iommufd_ctx *ictx,
 	iommufd_object_publish(ictx, obj);
 }
 
+static noinline __cold
+int explain_id(struct iommufd_ctx *ictx, u32 id,
+	       const struct iommufd_object *obj,
+	       enum iommufd_object_type wanted)
+{
+	if (!obj)
+		return reason_set(ictx, -ENOENT, "there is no object %u", id);
+	return reason_set(ictx, -ENOENT, "object %u is %s, not %s", id,
+			  nouns[obj->type], nouns[wanted]);
+}
+
 /* Caller holds the table's lock. */
-static struct iommufd_object *find_locked(struct iommufd_ctx *ictx, u32 id,
-					  enum iommufd_object_type type)
+static __always_inline struct iommufd_object *
+find_locked(struct iommufd_ctx *ictx, u32 id, enum iommufd_object_type type)
 {
 	struct iommufd_object *obj = xa_load(&ictx->objects, id);
 
 	lockdep_assert_held(&ictx->objects.xa_lock);
-	if (!obj)
-		return ERR_PTR(reason_set(ictx, -ENOENT,
-					  "there is no object %u", id));
-	if (type != IOMMUFD_OBJECT_ANY && obj->type != type)
-		return ERR_PTR(reason_set(ictx, -ENOENT,
-					  "object %u is %s, not %s", id,
-					  nouns[obj->type], nouns[type]));
+	if (unlikely(!obj || (type != IOMMUFD_OBJECT_ANY && obj->type != type)))
+		return ERR_PTR(explain_id(ictx, id, obj, type));
 	return obj;
 }
 
@@ -242,7 +248,8 @@ static bool object_uses(const struct iommufd_object *user,
 #define USERS_SEARCHED	1024
 
 /* Why an object cannot be destroyed. Caller holds the table's lock. */
-static int explain_users(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+static noinline __cold
+int explain_users(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 {
 	unsigned int named = 0, searched = 0;
 	struct iommufd_object *user;

@@ -151,9 +151,9 @@ void pin_owner_forget(struct iommufd_ctx *ictx)
 
 #define PAGES_TO_KB(nr)	((nr) << (PAGE_SHIFT - 10))
 
-static int explain_limit(struct iommufd_ctx *ictx, bool limited,
-			 unsigned long used, unsigned long nr_pages,
-			 unsigned long limit)
+static noinline __cold
+int explain_limit(struct iommufd_ctx *ictx, bool limited, unsigned long used,
+		  unsigned long nr_pages, unsigned long limit)
 {
 	return reason_set(ictx, -ENOMEM,
 			  "RLIMIT_MEMLOCK of the %s is %lu kB, %lu kB of it are in use, %lu kB were asked for: %lu kB too many",
@@ -697,8 +697,8 @@ static long pin_memory(const struct pinned *pinned, unsigned long uptr,
 }
 
 /* What stands in the way of pinning there, as far as can be seen afterwards. */
-static const char *explain_address(const struct pinned *pinned,
-				   unsigned long uptr)
+static noinline __cold
+const char *explain_address(const struct pinned *pinned, unsigned long uptr)
 {
 	struct mm_struct *mm = pinned->owner->process.mm;
 	const char *why = "the kernel refuses to pin what is there";
@@ -723,7 +723,8 @@ out_put:
 	return why;
 }
 
-static int explain_pin(const struct pinned *pinned, unsigned long index, int rc)
+static noinline __cold
+int explain_pin(const struct pinned *pinned, unsigned long index, int rc)
 {
 	unsigned long uptr = pinned->uptr + (index << PAGE_SHIFT);
 

@@ -14,7 +14,8 @@
  *	...
  *	return reason_end(ictx, since, "IOMMU_DESTROY", rc);
  *
- * An operation that succeeds pays one load and one test. Nothing allocates. The
+ * An operation that succeeds pays one load and one test; what only explains is
+ * __cold, and noinline where it is more than the call. Nothing allocates. The
  * lock is innermost. A text has no kernel address and nothing that userspace
  * worded; numbers that userspace gave are all right.
  */
@@ -54,12 +55,14 @@ struct reasons {
 void reasons_init(struct reasons *reasons);
 
 /* In place of an errno: "return reason_set(ictx, -EINVAL, ...)". */
-__printf(3, 4)
+__printf(3, 4) __cold
 int reason_set(struct iommufd_ctx *ictx, int rc, const char *fmt, ...);
 
 /* -EOPNOTSUPP: a field, or bits of it, that must be 0. */
+__cold
 int reason_flags(struct iommufd_ctx *ictx, const char *field, u64 value);
 
+__cold
 void reason_fail(struct iommufd_ctx *ictx, unsigned long since, const char *op,
 		 int rc);
 

@@ -866,15 +866,15 @@ static void *fail_on(void *arg)
 static unsigned int bad_failures(const char *text, const struct loser *losers)
 {
 	unsigned int bad = 0, id, i;
-	char op[32], err[32];
+	char op[32];
 	const char *line, *reason;
 	int tid;
 
 	for (line = find_line(text, "failure", NULL); line;
 	     line = find_line(strchr(line, '\n'), "failure", NULL)) {
 		reason = strstr(line, " reason=");
-		if (sscanf(line, "failure:\tn=%*u time=%*s tid=%d op=%31s errno=%31s",
-			   &tid, op, err) != 3 || !reason) {
+		if (sscanf(line, "failure:\tn=%*u time=%*s tid=%d op=%31s errno=",
+			   &tid, op) != 2 || !reason) {
 			bad++;
 			continue;
 		}
@@ -883,7 +883,7 @@ static unsigned int bad_failures(const char *text, const struct loser *losers)
 			;
 		if (i == LOSERS)
 			bad++;
-		else if (errno_is(err, -EFAULT))
+		else if (errno_is(strstr(line, " errno=") + 7, -EFAULT))
 			bad += !strstr(reason, "cannot be read");
 		else if (sscanf(reason, " reason=there is no object %u\n", &id) == 1)
 			bad += id / 1000 != losers[i].base / 1000;
@@ -1181,7 +1181,7 @@ TEST_F(fdinfo, is_read_while_all_changes)
 		       maps.rounds, devices.rounds);
 	EXPECT_LT(20, reads);
 	EXPECT_LT(20, maps.rounds);
-	EXPECT_LT(5, devices.rounds);
+	EXPECT_LT(0, devices.rounds);
 	close(keep);
 	EXPECT_TRUE(has(self->fd, "ioas", "id=%u users=0 mappings=0 mapped=0 pinned=0 hwpts=0 accesses=0",
 			self->ioas));
