@@ -262,12 +262,20 @@ static int chain_remove(struct ioas *ioas, struct area *chain)
 	return 0;
 }
 
+/* A chain can be as long as userspace makes it. */
+static struct area *chain_next(const struct area *area)
+{
+	if (area->next)
+		cond_resched();
+	return area->next;
+}
+
 /* 0 or -EINVAL */
 static int chain_check_align(struct ioas *ioas, const struct area *chain)
 {
 	const struct area *area;
 
-	for (area = chain; area; area = area->next)
+	for (area = chain; area; area = chain_next(area))
 		if ((area_offset(area) | area_length(area)) & (ioas->align - 1))
 			return reason_set(ioas->ictx, -EINVAL,
 					  "0x%lx bytes from byte 0x%x of a page on: IOAS %u needs multiples of 0x%lx",
@@ -371,7 +379,7 @@ static int chain_insert(struct ioas *ioas, struct area *chain,
 	}
 
 	start = *iova;
-	for (area = chain; area; area = area->next) {
+	for (area = chain; area; area = chain_next(area)) {
 		size = area_length(area);
 		area->iova.start = start;
 		area->iova.last = start + (size - 1);
@@ -388,7 +396,7 @@ static void chain_ready(struct ioas *ioas, struct area *chain)
 	struct area *area;
 
 	mutex_lock(&ioas->lock);
-	for (area = chain; area; area = area->next)
+	for (area = chain; area; area = chain_next(area))
 		area->state = AREA_READY;
 	mutex_unlock(&ioas->lock);
 }
@@ -425,7 +433,7 @@ static void chain_erase(struct ioas *ioas, struct area *chain)
 	struct area *area;
 
 	mutex_lock(&ioas->lock);
-	for (area = chain; area; area = area->next)
+	for (area = chain; area; area = chain_next(area))
 		iova_map_remove(&ioas->space.areas, &area->iova);
 	mutex_unlock(&ioas->lock);
 }
@@ -472,8 +480,11 @@ static int chain_map(struct ioas *ioas, struct area *chain, unsigned long offset
 			  auto_align(ioas, offset, length), automatic);
 	if (rc)
 		goto err_unlock;
-	for (area = chain; area; area = area->next) {
-		rc = area_fill(ioas, area);
+	for (area = chain; area; area = chain_next(area)) {
+		if (fatal_signal_pending(current))
+			rc = -EINTR;
+		else
+			rc = area_fill(ioas, area);
 		if (rc)
 			goto err_empty;
 	}
@@ -814,6 +825,7 @@ static void free_ranges(struct rb_root_cached *root)
 	while ((node = interval_tree_iter_first(root, 0, ULONG_MAX))) {
 		interval_tree_remove(node, root);
 		kfree(container_of(node, struct iova_range, node));
+		cond_resched();
 	}
 }
 
@@ -1228,6 +1240,10 @@ static int chain_copy(struct ioas *ioas, unsigned long start,
 		if (to == last)
 			break;
 		from = to + 1;
+		if (fatal_signal_pending(current)) {
+			rc = -EINTR;
+			goto err_free;
+		}
 		cond_resched();
 	}
 	mutex_unlock(&ioas->lock);
@@ -1313,12 +1329,14 @@ static int chain_leave(struct ioas *ioas, unsigned long start,
 			rc = explain_state(ioas, area, -EBUSY);
 		if (rc)
 			goto out_unlock;
+		cond_resched();
 	}
 	for (area = area_first(ioas, start, last); area; area = next) {
 		next = area_next(area, last);
 		area->state = AREA_LEAVING;
 		area->next = *chain;
 		*chain = area;
+		cond_resched();
 	}
 out_unlock:
 	mutex_unlock(&ioas->lock);
@@ -1373,7 +1391,7 @@ int ioas_unmap(struct ioas *ioas, unsigned long start, unsigned long last,
 		chain_ready(ioas, chain);
 		goto out_unlock;
 	}
-	for (area = chain; area; area = area->next)
+	for (area = chain; area; area = chain_next(area))
 		*length += area_length(area);
 	rc = chain_remove(ioas, chain);
 out_unlock:

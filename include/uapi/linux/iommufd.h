@@ -54,7 +54,8 @@
  *	a value is never right; or, where objects of several kinds will do, an
  *	ID names none of those
  * ENOMEM
- *	no kernel memory, or the caller's RLIMIT_MEMLOCK is used up
+ *	no kernel memory, or the caller's RLIMIT_MEMLOCK is used up, or what
+ *	page tables of a user may take (module parameter table_limit)
  * EINTR
  *	a fatal signal arrived
  *
