@@ -243,6 +243,8 @@ void iommufd_device_destroy(struct iommufd_object *obj)
 
 	WARN_ON(idev->attached);
 	mutex_lock(&idev->ictx->groups_lock);
+	if (idev->coherent)
+		atomic_dec(&dgroup->nr_coherent);
 	list_del(&idev->link);
 	if (list_empty(&dgroup->devices))
 		dgroup_destroy(dgroup);
@@ -257,6 +259,30 @@ void iommufd_device_unbind(struct iommufd_device *idev)
 	iommufd_ctx_put(ictx);
 }
 EXPORT_SYMBOL_GPL(iommufd_device_unbind);
+
+bool iommufd_enforces_coherency(struct device *dev)
+{
+	return core_enforces_coherency(dev);
+}
+EXPORT_SYMBOL_GPL(iommufd_enforces_coherency);
+
+int iommufd_device_require_coherency(struct iommufd_device *idev)
+{
+	struct device_group *dgroup = idev->dgroup;
+	int rc = 0;
+
+	if (mutex_lock_killable(&dgroup->lock))
+		return -EINTR;
+	if (dgroup->hwpt && !dgroup->hwpt->limits.coherent) {
+		rc = -EINVAL;
+	} else if (!idev->coherent) {
+		idev->coherent = true;
+		atomic_inc(&dgroup->nr_coherent);
+	}
+	mutex_unlock(&dgroup->lock);
+	return rc;
+}
+EXPORT_SYMBOL_GPL(iommufd_device_require_coherency);
 
 bool iommufd_ctx_has_group(struct iommufd_ctx *ictx, struct iommu_group *group)
 {
@@ -341,12 +367,21 @@ static void target_put(struct iommufd_ctx *ictx, struct target *target)
 static struct hwpt *target_table(const struct target *target,
 				 struct device_group *dgroup)
 {
+	struct hwpt *hwpt;
 	int rc;
 
-	if (!target->hwpt)
-		return hwpt_get_auto(target->ioas, dgroup);
-	rc = hwpt_get(target->hwpt, dgroup);
-	return rc ? ERR_PTR(rc) : target->hwpt;
+	if (target->hwpt) {
+		rc = hwpt_get(target->hwpt, dgroup);
+		hwpt = rc ? ERR_PTR(rc) : target->hwpt;
+	} else {
+		hwpt = hwpt_get_auto(target->ioas, dgroup);
+	}
+	if (IS_ERR(hwpt) || !atomic_read(&dgroup->nr_coherent) || hwpt->limits.coherent)
+		return hwpt;
+	hwpt_put(hwpt, dgroup);
+	return ERR_PTR(reason_set(dgroup->ictx, -EINVAL,
+				  "the IOMMU of IOMMU group %d cannot enforce cache coherency, which a driver requires",
+				  iommu_group_id(dgroup->group)));
 }
 
 /* Does the group's present table satisfy the target? */

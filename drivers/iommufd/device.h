@@ -28,6 +28,8 @@ struct device_group {
 	bool has_sw_msi;
 	phys_addr_t sw_msi;
 
+	atomic_t nr_coherent;		/* devices that require coherency */
+
 	struct mutex lock;		/* everything below */
 	struct hwpt *hwpt;		/* NULL: parked */
 	u32 hwpt_id, ioas_id;		/* of it, or 0; read without lock */
@@ -43,6 +45,7 @@ struct iommufd_device {
 	struct list_head link;		/* device_group.devices */
 	struct device *dev;
 	bool attached;			/* device_group.lock */
+	bool coherent;			/* must be enforced; counts in nr_coherent */
 };
 
 void iommufd_device_destroy(struct iommufd_object *obj);

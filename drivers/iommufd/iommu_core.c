@@ -317,6 +317,28 @@ static int read_unit_attribute(struct device *unit, const char *group,
 	return rc;
 }
 
+/* Snoop control, of an Intel unit's extended capabilities. */
+#define ECAP_SNOOP	(1ULL << 7)
+
+/* 6.1: AMD's driver says yes for every table, Intel's where all units snoop. */
+bool core_enforces_coherency(struct device *dev)
+{
+	struct device *unit;
+	bool enforces;
+	u64 value;
+
+	if (mock_coherency(dev, &enforces))
+		return enforces;
+	if (!core_unit(dev))
+		return false;
+	unit = dev->iommu->iommu_dev->dev;
+	if (!unit)
+		return false;
+	if (!read_unit_attribute(unit, "intel-iommu", "ecap", &value))
+		return value & ECAP_SNOOP;
+	return !read_unit_attribute(unit, "amd-iommu", "cap", &value);
+}
+
 void core_hw_info(struct device *dev, struct core_hw_info *info)
 {
 	struct device *unit = dev->iommu->iommu_dev->dev;

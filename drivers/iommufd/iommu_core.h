@@ -102,6 +102,9 @@ const void *core_unit(struct device *dev);
 /* Can the device's interrupts reach only what they were set up for? */
 bool core_interrupts_isolated(struct device *dev);
 
+/* Does every table of the device's unit enforce coherency? False: not known. */
+bool core_enforces_coherency(struct device *dev);
+
 /* Is DMA of the device coherent with the CPU's caches? */
 bool core_dma_coherent(struct device *dev);
 

@@ -74,6 +74,7 @@ struct mock_unit {
 	struct iommu_device iommu;
 	unsigned long iova_first, iova_last;
 	unsigned long small, large;	/* page sizes */
+	bool incoherent;		/* cannot enforce snooping */
 };
 
 static const struct iommu_ops mock_ops;
@@ -92,6 +93,14 @@ static struct mock_unit mock_units[MOCK_NR_UNITS] = {
 		.iova_last = (1UL << 39) - 1,
 		.small = SZ_4K,
 		.large = SZ_2M,
+	},
+	[MOCK_UNIT_INCOHERENT] = {
+		.iommu.ops = &mock_ops,
+		.iova_first = 0,
+		.iova_last = (1UL << 39) - 1,
+		.small = SZ_4K,
+		.large = SZ_2M,
+		.incoherent = true,
 	},
 	[MOCK_UNIT_TWIN] = {
 		.iommu.ops = &mock_ops,
@@ -499,6 +508,8 @@ static bool mock_enforce_cache_coherency(struct iommu_domain *domain)
 {
 	struct mock_domain *mock = to_mock_domain(domain);
 
+	if (mock->unit && mock->unit->incoherent)
+		return false;
 	mock->coherent = !WARN_ON(!xa_empty(&mock->small) ||
 				  !xa_empty(&mock->large));
 	return mock->coherent;
@@ -691,6 +702,14 @@ bool mock_hw_info(struct device *dev, struct core_hw_info *info)
 	return true;
 }
 
+bool mock_coherency(struct device *dev, bool *enforces)
+{
+	if (dev->bus != &mock_bus)
+		return false;
+	*enforces = !mock_device_unit(to_mock_device(dev))->incoherent;
+	return true;
+}
+
 /* A fake device that is bound and attached, as an object of the context. */
 struct mock_stdev {
 	struct iommufd_object obj;
@@ -729,11 +748,12 @@ static struct mock_stdev *stdev_use(struct iommufd_ctx *ictx, u32 id)
 static struct mock_device *create_beside(struct iommufd_ctx *ictx,
 					 const struct iommu_test_cmd *cmd)
 {
+	u32 unit = cmd->local_device.unit & ~MOCK_UNIT_REQUIRE;
 	u32 group_id = cmd->local_device.group_stdev_id;
 	struct mock_stdev *other = NULL;
 	struct mock_device *mdev;
 
-	if (cmd->local_device.unit >= MOCK_NR_UNITS ||
+	if (unit >= MOCK_NR_UNITS ||
 	    cmd->local_device.reserved_type > MOCK_RESERVED_SW_MSI)
 		return ERR_PTR(-EINVAL);
 	if (group_id) {
@@ -742,7 +762,7 @@ static struct mock_device *create_beside(struct iommufd_ctx *ictx,
 			return ERR_CAST(other);
 	}
 	mdev = mock_device_create(other ? &other->mdev->dev : NULL,
-				  cmd->local_device.unit,
+				  unit,
 				  cmd->local_device.reserved_type,
 				  cmd->local_device.reserved_start);
 	if (other)
@@ -756,6 +776,14 @@ static struct mock_device *create_for(struct iommufd_ctx *ictx,
 	if (cmd->op == IOMMU_TEST_OP_LOCAL_DEVICE)
 		return create_beside(ictx, cmd);
 	return mock_device_create(NULL, MOCK_UNIT_ABI, MOCK_RESERVED_NONE, 0);
+}
+
+static int require(struct mock_stdev *stdev, const struct iommu_test_cmd *cmd)
+{
+	if (cmd->op != IOMMU_TEST_OP_LOCAL_DEVICE ||
+	    !(cmd->local_device.unit & MOCK_UNIT_REQUIRE))
+		return 0;
+	return iommufd_device_require_coherency(stdev->idev);
 }
 
 static int op_mock_domain(struct iommufd_ucmd *ucmd)
@@ -784,6 +812,9 @@ static int op_mock_domain(struct iommufd_ucmd *ucmd)
 	}
 	/* See the top. This ioctl holds the file: it is not the last one. */
 	iommufd_ctx_put(ictx);
+	rc = require(stdev, cmd);
+	if (rc)
+		goto err_unbind;
 	rc = iommufd_device_attach(stdev->idev, &pt_id);
 	if (rc)
 		goto err_unbind;

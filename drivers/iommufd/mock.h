@@ -31,6 +31,9 @@ void mock_object_ends(struct iommufd_object *obj);
 /* True when it is a fake device, which has told all. */
 bool mock_hw_info(struct device *dev, struct core_hw_info *info);
 
+/* True when it is a fake device: does its unit enforce coherency? */
+bool mock_coherency(struct device *dev, bool *enforces);
+
 /* How many entries a batch may have that could have @max. */
 unsigned int mock_batch_max(unsigned int max);
 
@@ -58,6 +61,11 @@ static inline void mock_object_ends(struct iommufd_object *obj)
 }
 
 static inline bool mock_hw_info(struct device *dev, struct core_hw_info *info)
+{
+	return false;
+}
+
+static inline bool mock_coherency(struct device *dev, bool *enforces)
 {
 	return false;
 }

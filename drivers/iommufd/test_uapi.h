@@ -55,7 +55,9 @@ enum iommu_test_op {
 #define MOCK_UNIT_ABI		0	/* 2 KiB and 1 MiB pages, see above */
 #define MOCK_UNIT_LARGE		1	/* 4 KiB and 2 MiB pages, 39 bits */
 #define MOCK_UNIT_TWIN		2	/* like the first, but another one */
-#define MOCK_NR_UNITS		3
+#define MOCK_UNIT_INCOHERENT	3	/* like the second, cannot enforce snooping */
+#define MOCK_NR_UNITS		4
+#define MOCK_UNIT_REQUIRE	(1U << 31)	/* flag: attach coherently only */
 
 /* local_device.reserved_type */
 #define MOCK_RESERVED_NONE	0

@@ -103,6 +103,30 @@ struct iommufd_device *iommufd_device_bind(struct iommufd_ctx *ictx,
 void iommufd_device_unbind(struct iommufd_device *idev);
 
 /**
+ * iommufd_enforces_coherency - will DMA of a device be coherent, whatever it asks?
+ * @dev: physical device, bound or not
+ *
+ * Tells, before an attach, whether all page tables for @dev make its IOMMU snoop
+ * the CPU's caches even for DMA that says it need not. Who has relied on a yes
+ * calls iommufd_device_require_coherency() after bind.
+ *
+ * Return: true, or false: no promise. 6.1 has no capability for it: false for
+ * IOMMUs that do not show their registers.
+ */
+bool iommufd_enforces_coherency(struct device *dev);
+
+/**
+ * iommufd_device_require_coherency - have no attach that is not enforced
+ * @idev: bound device
+ *
+ * Until unbind, an attach or replace of any device of the IOMMU group gives
+ * -EINVAL when the page table cannot enforce coherency.
+ *
+ * Return: 0, or -EINVAL when the group is attached to such a table now, -EINTR.
+ */
+int iommufd_device_require_coherency(struct iommufd_device *idev);
+
+/**
  * iommufd_device_attach - let a device translate through a page table
  * @idev: bound device, not attached
  * @pt_id: in: ID of an IOAS or of a HWPT. Out: ID of the HWPT in use
@@ -115,7 +139,8 @@ void iommufd_device_unbind(struct iommufd_device *idev);
  * -EBUSY when the device is attached already;
  * -ENOENT when @pt_id names nothing;
  * -EINVAL when it names an object that is neither IOAS nor HWPT, a HWPT of
- *  another kind of IOMMU, or not the table the group is on;
+ *  another kind of IOMMU, or not the table the group is on; or when the table
+ *  does not enforce coherency and that is required;
  * -EADDRINUSE when a mapping or an allowed range of the IOAS lies where the
  *  device cannot translate, or is not aligned to its page size;
  * -EFAULT, -EPERM, -ENOMEM when the memory mapped in the IOAS cannot be

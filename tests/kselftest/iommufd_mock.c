@@ -1544,6 +1544,39 @@ TEST_F(dev, reserved_ranges_of_a_device_come_and_go_with_it)
 					  0, MOCK_RESERVED_DIRECT, at, &t));
 }
 
+TEST_F(dev, coherency_that_is_required_is_enforced_or_nothing_is_attached)
+{
+	struct stdev strict = {}, lax = {}, other;
+	uint32_t ioas, hwpt;
+
+	ASSERT_EQ(0, ioas_alloc(self->fd, &ioas));
+	EXPECT_EQ(0, stdev_add_to_unit(self->fd, ioas,
+				       MOCK_UNIT_LARGE | MOCK_UNIT_REQUIRE,
+				       &strict));
+	EXPECT_EQ(0, stdev_add_to_unit(self->fd, ioas, MOCK_UNIT_INCOHERENT,
+				       &lax));
+	EXPECT_EQ(-EINVAL, stdev_add_to_unit(self->fd, ioas,
+					     MOCK_UNIT_INCOHERENT |
+					     MOCK_UNIT_REQUIRE, &other));
+	/* by a table made for it, too */
+	ASSERT_EQ(0, hwpt_alloc(self->fd, lax.idev, ioas, &hwpt));
+	EXPECT_EQ(-EINVAL, stdev_add_to_unit(self->fd, hwpt,
+					     MOCK_UNIT_INCOHERENT |
+					     MOCK_UNIT_REQUIRE, &other));
+	/* in a group that goes without already */
+	EXPECT_EQ(-EINVAL, stdev_add_local(self->fd, lax.hwpt,
+					   MOCK_UNIT_INCOHERENT |
+					   MOCK_UNIT_REQUIRE, lax.id,
+					   MOCK_RESERVED_NONE, 0, &other));
+	/* Nothing is left of those that were refused. */
+	EXPECT_EQ(0, stdev_move(self->fd, &lax, hwpt));
+	EXPECT_EQ(0, stdev_move(self->fd, &lax, ioas));
+	EXPECT_EQ(0, iommufd_destroy(self->fd, hwpt));
+	EXPECT_EQ(0, iommufd_destroy(self->fd, lax.id));
+	EXPECT_EQ(0, iommufd_destroy(self->fd, strict.id));
+	EXPECT_EQ(0, iommufd_destroy(self->fd, ioas));
+}
+
 TEST_F(dev, a_software_msi_window_is_kept_free)
 {
 	struct iommu_iova_range ranges[3];
