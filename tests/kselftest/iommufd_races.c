@@ -78,6 +78,9 @@ struct world {
 	uint8_t *buf;
 	uint8_t *shaky, *aside;
 	int memfd;
+	/* Another context, where nothing but the file is ever mapped. */
+	int files;
+	uint32_t files_ioas;
 	bool charge_process;
 
 	uint8_t *slow[RACE_THREADS];
@@ -368,6 +371,9 @@ static struct world *build(char *why, size_t size)
 	STEP(w->memfd = memfd_create("races", MFD_CLOEXEC));
 	STEP(ftruncate(w->memfd, LENGTH));
 	STEP(slow_start(w));
+	STEP(w->files = iommufd_open());
+	STEP(ioas_alloc(w->files, &w->files_ioas));
+	STEP(stdev_add(w->files, w->files_ioas, &dev));
 	if (context_open(&w->ctx, w, why, size))
 		goto err;
 	STEP(ioas_alloc(w->ctx.fd, &id));
@@ -575,6 +581,19 @@ err:
 	return false;
 }
 
+/* Charged to us it goes to the last page. */
+static bool files_are_sound(struct world *w, char *why, size_t size)
+{
+	struct iommu_ioas_change_process cmd = { .size = sizeof(cmd) };
+
+	STEP(ioctl_rc(w->files, IOMMU_IOAS_CHANGE_PROCESS, &cmd));
+	STEP(ioas_unmap_all(w->files, w->files_ioas, NULL));
+	return true;
+
+err:
+	return false;
+}
+
 static bool is_in_order(struct world *w, char *why, size_t size)
 {
 	const struct ids *ids = &w->ctx.ids;
@@ -583,7 +602,7 @@ static bool is_in_order(struct world *w, char *why, size_t size)
 	unsigned int i;
 
 	STEP(memory_limit(fd, NO_LIMIT));
-	if (!mappings_are_sound(w, why, size))
+	if (!mappings_are_sound(w, why, size) || !files_are_sound(w, why, size))
 		return false;
 	close(w->ctx.access[0]);
 	close(w->ctx.access[1]);
@@ -609,6 +628,7 @@ static bool end(struct world *w, char *why, size_t size)
 	bool ok = is_in_order(w, why, size);
 
 	close(w->ctx.fd);
+	close(w->files);
 	slow_stop(w);
 	close(w->memfd);
 	munmap(w->aside, LENGTH);
@@ -759,12 +779,17 @@ static void map_a_file(struct world *w, struct race_actor *a)
 	unsigned long page = rnd(a, 4) * SLOT_PAGES, nr = 1 + rnd(a, SLOT_PAGES);
 	uint64_t iova = WINDOW(W_FILE) + page * PAGE;
 	uint32_t ioas = some_ioas(w, a);
+	int fd = w->ctx.fd;
 
-	CALL(a, map_file(w->ctx.fd, ioas, w->memfd, page * PAGE, nr * PAGE,
-			 iova), ENOENT, EEXIST, EFAULT);
+	if (rnd(a, 2)) {
+		fd = w->files;
+		ioas = w->files_ioas;
+	}
+	CALL(a, map_file(fd, ioas, w->memfd, page * PAGE, nr * PAGE, iova),
+	     ENOENT, EEXIST, EFAULT);
 	if (rnd(a, 4))
-		CALL(a, ioas_unmap(w->ctx.fd, ioas, iova, SLOT_PAGES * PAGE,
-				   NULL), ENOENT, EBUSY);
+		CALL(a, ioas_unmap(fd, ioas, iova, SLOT_PAGES * PAGE, NULL),
+		     ENOENT, EBUSY);
 }
 
 static void map_shaky(struct world *w, struct race_actor *a)
@@ -914,14 +939,6 @@ static void vfio_ioas(struct world *w, struct race_actor *a)
 					  &id));
 }
 
-static void change_process(struct world *w, struct race_actor *a)
-{
-	struct iommu_ioas_change_process cmd = { .size = sizeof(cmd) };
-
-	CALL(a, ioctl_rc(w->ctx.fd, IOMMU_IOAS_CHANGE_PROCESS, &cmd), ENOTTY,
-	     EINVAL);
-}
-
 /* Ioctls whose objects no hardware of 6.1 can serve. */
 static void unsupported(struct world *w, struct race_actor *a)
 {
@@ -957,8 +974,8 @@ static void alloc_hwpt(struct world *w, struct race_actor *a)
 {
 	uint32_t id;
 
-	if (CALL(a, hwpt_alloc(w->ctx.fd, some_dev(w, a)->idev,
-			       some_ioas(w, a), &id),
+	if (CALL(a, hwpt_alloc(w->ctx.fd, some_dev(w, a)->idev, some_ioas(w, a),
+			       &id),
 		 ENOENT, EINVAL, EADDRINUSE, EFAULT))
 		return;
 	note_id(w, id);
@@ -984,8 +1001,7 @@ static void get_hw_info(struct world *w, struct race_actor *a)
 	uint64_t data;
 	uint32_t length = sizeof(data), type;
 
-	CALL(a, hw_info(w->ctx.fd, rnd(a, 4) ? some_dev(w, a)->idev :
-			atomic_load(&w->loose_dev), &data, &length, &type),
+	CALL(a, hw_info(w->ctx.fd, some_dev(w, a)->idev, &data, &length, &type),
 	     ENOENT);
 }
 
@@ -1299,6 +1315,27 @@ static void kid_is_killed(struct world *w, struct race_actor *a)
 	kill(pid, SIGKILL);
 	CALL(a, wait_for(pid));
 	unmap_kid(w, a);
+}
+
+static int take_over(int fd)
+{
+	struct iommu_ioas_change_process cmd = { .size = sizeof(cmd) };
+
+	return ioctl_rc(fd, IOMMU_IOAS_CHANGE_PROCESS, &cmd);
+}
+
+/* What is pinned of the file is charged to the child, and back to us. */
+static void change_process(struct world *w, struct race_actor *a)
+{
+	pid_t pid;
+
+	CALL(a, take_over(w->ctx.fd), EINVAL);
+	pid = CALL(a, fork());
+	if (!pid)
+		_exit(-take_over(w->files));
+	CALL(a, take_over(w->files));
+	CALL(a, wait_for(pid));
+	CALL(a, take_over(w->files));
 }
 
 /* Maps, and unmaps when it has become another program. See run_as(). */
