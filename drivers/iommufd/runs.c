@@ -12,6 +12,9 @@
  *     runs_chunk       first..last, at most 4096 bytes
  *       run[]          pfn, nr: tiles first..last, in order, without a gap
  *
+ * One chunk, of a single entry, needs no memory: its place is in struct runs. It
+ * is like any other, and most small mappings need no more.
+ *
  * The index of an entry is not stored: it is the chunk's first index plus the
  * lengths before it. A lookup is a descent in the tree and a walk in one chunk,
  * from its nearer end; in a chunk of single pages it is a subtraction. Between
@@ -25,7 +28,7 @@
  *   - A boundary between two physically adjacent runs is there for a reason:
  *     a consumer begins or ends there, or a chunk does, or together they would
  *     be longer than RUN_NR_MAX. Hence
- *       nr_runs <= physical runs + 2 * consumers + chunks + nr_pages / 2^23,
+ *       runs <= physical runs + 2 * consumers + chunks + nr_pages / 2^23,
  *     where a physical run is as long as indexes and PFNs both go on.
  *   - A chunk that is made while adding has room for what is known to come; one
  *     that turns out more than half empty is copied into a smaller one when the
@@ -47,6 +50,7 @@
 #include <linux/minmax.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
+#include <linux/stddef.h>
 #include <linux/string.h>
 
 #include "runs.h"
@@ -66,8 +70,10 @@ struct runs_chunk {
 	struct run run[];
 };
 
-#define CHUNK_CAP_MAX							\
-	((RUNS_CHUNK_BYTES - sizeof(struct runs_chunk)) / sizeof(struct run))
+#define CHUNK_CAP(bytes)						\
+	(((bytes) - sizeof(struct runs_chunk)) / sizeof(struct run))
+#define CHUNK_CAP_MAX	CHUNK_CAP(RUNS_CHUNK_BYTES)
+#define CHUNK_CAP_OWN	CHUNK_CAP(sizeof_field(struct runs, own))
 
 static u64 run_pfn(const struct run *run)
 {
@@ -154,16 +160,28 @@ static unsigned int chunk_find(const struct runs_chunk *chunk,
 	return i;
 }
 
+/* The chunk within @runs; not in use while it has room for nothing. */
+static struct runs_chunk *chunk_own(struct runs *runs)
+{
+	return (struct runs_chunk *)runs->own;
+}
+
 /*
  * A chunk for @want entries, or for as many as one can hold. What the slab
  * allocator would add to the size unused (its sizes are multiples of 32) is
  * made room for entries.
  */
-static struct runs_chunk *chunk_alloc(unsigned long want)
+static struct runs_chunk *chunk_alloc(struct runs *runs, unsigned long want)
 {
-	struct runs_chunk *chunk;
+	struct runs_chunk *chunk = chunk_own(runs);
 	size_t bytes;
 
+	if (want <= CHUNK_CAP_OWN && !chunk->cap) {
+		chunk->nr = 0;
+		chunk->nr_holes = 0;
+		chunk->cap = CHUNK_CAP_OWN;
+		return chunk;
+	}
 	want = min_t(unsigned long, want, CHUNK_CAP_MAX);
 	bytes = ALIGN(struct_size(chunk, run, want), 32);
 	chunk = kmalloc(bytes, GFP_KERNEL_ACCOUNT);
@@ -171,9 +189,16 @@ static struct runs_chunk *chunk_alloc(unsigned long want)
 		return NULL;
 	chunk->nr = 0;
 	chunk->nr_holes = 0;
-	chunk->cap = min_t(size_t, CHUNK_CAP_MAX,
-			   (bytes - sizeof(*chunk)) / sizeof(chunk->run[0]));
+	chunk->cap = min_t(size_t, CHUNK_CAP_MAX, CHUNK_CAP(bytes));
 	return chunk;
+}
+
+static void chunk_free(struct runs *runs, struct runs_chunk *chunk)
+{
+	if (chunk == chunk_own(runs))
+		chunk->cap = 0;
+	else
+		kfree(chunk);
 }
 
 static void chunk_link(struct runs *runs, struct runs_chunk *chunk)
@@ -197,7 +222,7 @@ static struct runs_chunk *chunk_resize(struct runs *runs,
 				       struct runs_chunk *chunk,
 				       unsigned long want)
 {
-	struct runs_chunk *new = chunk_alloc(want);
+	struct runs_chunk *new = chunk_alloc(runs, want);
 
 	if (!new)
 		return NULL;
@@ -207,7 +232,7 @@ static struct runs_chunk *chunk_resize(struct runs *runs,
 	new->nr_holes = chunk->nr_holes;
 	memcpy(new->run, chunk->run, chunk->nr * sizeof(chunk->run[0]));
 	rb_replace_node(&chunk->rb, &new->rb, &runs->chunks);
-	kfree(chunk);
+	chunk_free(runs, chunk);
 	return new;
 }
 
@@ -235,7 +260,7 @@ static int chunk_split(struct runs *runs, struct runs_chunk *chunk,
 	while (run_is_hole(&chunk->run[i]))
 		index += run_nr(&chunk->run[i++]);
 
-	new = chunk_alloc(chunk->nr - i + spare);
+	new = chunk_alloc(runs, chunk->nr - i + spare);
 	if (!new)
 		return -ENOMEM;
 	new->first = index;
@@ -265,8 +290,8 @@ static void chunk_shift(struct runs_chunk *chunk, unsigned int from,
 void runs_init(struct runs *runs)
 {
 	runs->chunks = RB_ROOT;
-	runs->nr_runs = 0;
 	runs->nr_pages = 0;
+	chunk_own(runs)->cap = 0;
 }
 
 /*
@@ -337,7 +362,6 @@ static void hole_fill(struct runs *runs, struct runs_chunk *chunk,
 	}
 	if (i != reserved)
 		chunk_shift(chunk, reserved, i);
-	runs->nr_runs += written;
 	runs->nr_pages += pages;
 }
 
@@ -403,7 +427,7 @@ static struct runs_chunk *chunk_to_append(struct runs *runs,
 		want = n + expect(add, n, more);
 		if (!chunk || gap > RUN_NR_MAX || want > chunk->nr ||
 		    chunk->nr + !!gap + want > CHUNK_CAP_MAX) {
-			chunk = chunk_alloc(want);
+			chunk = chunk_alloc(runs, want);
 			if (!chunk)
 				return NULL;
 			chunk->first = index;
@@ -468,7 +492,6 @@ unsigned int runs_add(struct runs *runs, unsigned long index,
 		chunk->nr += written;
 		chunk->last += pages;
 		index += pages;
-		runs->nr_runs += written;
 		runs->nr_pages += pages;
 		done += fit;
 		merge = true;
@@ -517,7 +540,6 @@ int runs_cut(struct runs *runs, unsigned long index)
 	run[1].pfn = run_pfn(run) + (index - first);
 	run[1].nr = run_nr(run) - (index - first);
 	run->nr = index - first;
-	runs->nr_runs++;
 	return 0;
 }
 
@@ -537,7 +559,6 @@ void runs_join(struct runs *runs, unsigned long index)
 		return;
 	run[-1].nr += run->nr;
 	chunk_shift(chunk, i + 1, i);
-	runs->nr_runs--;
 }
 
 /* All of a chunk goes. */
@@ -554,11 +575,10 @@ static void drop_chunk(struct runs *runs, struct runs_chunk *chunk,
 
 		if (run_is_hole(run))
 			continue;
-		runs->nr_runs--;
 		runs->nr_pages -= run_nr(run);
 		drop(arg, run_pfn(run), run_nr(run));
 	}
-	kfree(chunk);
+	chunk_free(runs, chunk);
 }
 
 /* [@first, @last] of a chunk goes, and something stays. */
@@ -585,7 +605,6 @@ static void drop_part(struct runs *runs, struct runs_chunk *chunk,
 		} else {
 			if (WARN_ON_ONCE(index - 1 > last))
 				break;
-			runs->nr_runs--;
 			runs->nr_pages -= run_nr(run);
 			drop(arg, run_pfn(run), run_nr(run));
 		}

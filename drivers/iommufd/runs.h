@@ -41,10 +41,14 @@ struct run {
 #define RUN_NR_MAX	((1U << 24) - 1)
 #endif
 
+/* Room for the chunk of a span that is one run, so that it needs no memory. */
+#define RUNS_OWN_WORDS	7
+
+/* Stays where it is initialised: chunks refer to it. */
 struct runs {
 	struct rb_root chunks;
-	unsigned long nr_runs;	/* entries that are not holes */
 	unsigned long nr_pages;	/* pinned */
+	unsigned long own[RUNS_OWN_WORDS];
 };
 
 /* Start with nothing pinned. There is nothing to undo while that is so. */
