@@ -66,16 +66,11 @@ struct area *area_next(struct area *area, unsigned long last)
 
 /*
  * Describe @length bytes from byte @offset of a span on. The reference to the
- * span moves into the area on success.
+ * span moves into the area.
  */
-static struct area *area_alloc(struct pinned *pinned, unsigned long offset,
-			       unsigned long length, int prot)
+static void area_init(struct area *area, struct pinned *pinned,
+		      unsigned long offset, unsigned long length, int prot)
 {
-	struct area *area;
-
-	area = kmem_cache_alloc(area_cache, GFP_KERNEL_ACCOUNT);
-	if (!area)
-		return NULL;
 	area->iova.start = 0;		/* until it has a place, its length */
 	area->iova.last = length - 1;
 	area->pages.start = offset >> PAGE_SHIFT;
@@ -86,13 +81,16 @@ static struct area *area_alloc(struct pinned *pinned, unsigned long offset,
 	area->prot = prot;
 	area->state = AREA_FILLING;
 	area->nr_pins = 0;
-	return area;
 }
 
+/* The area that is made with its span is behind it, and its memory stays. */
 static void area_free(struct area *area)
 {
-	pinned_put(area->pinned);
-	kmem_cache_free(area_cache, area);
+	struct pinned *pinned = area->pinned;
+
+	if (area != pinned_room(pinned))
+		kmem_cache_free(area_cache, area);
+	pinned_put(pinned);
 }
 
 /*
@@ -1056,11 +1054,8 @@ static int map_pinned(struct ioas *ioas, struct pinned *pinned,
 
 	if (IS_ERR(pinned))
 		return PTR_ERR(pinned);
-	area = area_alloc(pinned, offset_in_page(start), length, prot);
-	if (!area) {
-		pinned_put(pinned);
-		return -ENOMEM;
-	}
+	area = pinned_room(pinned);
+	area_init(area, pinned, offset_in_page(start), length, prot);
 	return chain_map(ioas, area, start, length, iova, automatic, ucmd,
 			 set_iova);
 }
@@ -1226,15 +1221,13 @@ static int chain_copy(struct ioas *ioas, unsigned long start,
 		}
 
 		to = min(last, area->iova.last);
-		pinned_get(area->pinned);
-		copy = area_alloc(area->pinned,
-				  area_offset(area) + (from - area->iova.start),
-				  to - from + 1, prot ?: area->prot);
-		if (!copy) {
-			pinned_put(area->pinned);
-			rc = -ENOMEM;
+		rc = -ENOMEM;
+		copy = kmem_cache_alloc(area_cache, GFP_KERNEL_ACCOUNT);
+		if (!copy)
 			goto err_free;
-		}
+		area_init(copy, pinned_get(area->pinned),
+			  area_offset(area) + (from - area->iova.start),
+			  to - from + 1, prot ?: area->prot);
 		*end = copy;
 		end = &copy->next;
 		if (to == last)
@@ -1452,11 +1445,23 @@ int ioas_ioctl_change_process(struct iommufd_ucmd *ucmd)
 
 int ioas_init(void)
 {
+	int rc;
+
 	area_cache = KMEM_CACHE(area, SLAB_ACCOUNT);
-	return area_cache ? 0 : -ENOMEM;
+	if (!area_cache)
+		return -ENOMEM;
+	rc = pinned_init(sizeof(struct area));
+	if (rc)
+		goto err_area_cache;
+	return 0;
+
+err_area_cache:
+	kmem_cache_destroy(area_cache);
+	return rc;
 }
 
 void ioas_uninit(void)
 {
+	pinned_uninit();
 	kmem_cache_destroy(area_cache);
 }

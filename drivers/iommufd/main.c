@@ -16,7 +16,7 @@
  *	ioas.attach_lock		birth and death of automatic page tables
  *	ioas.tables_sem			write: page tables come and go;
  *					read: map, unmap, copy
- *	pinned.state PINNED_FILLING	one at a time pins into a span
+ *	pinned.filling			one at a time pins into a span
  *	mmap_lock, by faulting and pinning
  *	hwpt.move_sem			read: map, unmap; write: move devices;
  *					never held to pin or to fault

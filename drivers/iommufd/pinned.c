@@ -31,6 +31,8 @@
 #include "reason.h"
 #include "trace.h"
 
+static struct kmem_cache *pinned_cache;
+
 /* A process that pages are charged to. */
 struct pin_process {
 	bool exempt;			/* had CAP_IPC_LOCK */
@@ -388,14 +390,14 @@ static struct pinned *alloc(struct iommufd_ctx *ictx, struct file *file,
 	if (IS_ERR(owner))
 		return ERR_CAST(owner);
 
-	pinned = kmalloc(sizeof(*pinned), GFP_KERNEL_ACCOUNT);
+	pinned = kmem_cache_alloc(pinned_cache, GFP_KERNEL_ACCOUNT);
 	if (!pinned) {
 		pin_owner_put(owner);
 		return ERR_PTR(-ENOMEM);
 	}
 	kref_init(&pinned->kref);
 	pinned->writable = writable;
-	pinned->state = 0;
+	pinned->filling = 0;
 	pinned->owner = owner;
 	pinned->file = file ? get_file(file) : NULL;
 	pinned->uptr = start & PAGE_MASK;
@@ -440,7 +442,7 @@ static void pinned_free(struct kref *kref)
 	if (pinned->file)
 		fput(pinned->file);
 	pin_owner_put(pinned->owner);
-	kfree(pinned);
+	kmem_cache_free(pinned_cache, pinned);
 }
 
 void pinned_put(struct pinned *pinned)
@@ -451,7 +453,8 @@ void pinned_put(struct pinned *pinned)
 /*
  * Room for a batch of pages on their way. A few fit on the stack, so that small
  * mappings allocate nothing here; large ones get three pages, and do with what
- * is on the stack when there is no memory.
+ * is on the stack when there is no memory. What is on the stack is not zeroed:
+ * for one page that would cost as much as the rest.
  */
 #define BATCH_SMALL	8
 #define BATCH_SG	(PAGE_SIZE / sizeof(struct scatterlist))
@@ -897,10 +900,10 @@ static int stream(struct pinned *pinned, struct interval_tree_node *consumer,
 		} else {
 			rc = sink->take(sink, index, batch->runs, nr, batch);
 			index += pages_of(batch->runs, nr);
+			cond_resched();
 		}
 		if (rc)
 			return rc;
-		cond_resched();
 	}
 	return 0;
 }
@@ -930,14 +933,31 @@ err_unlock:
 	return rc;
 }
 
+/* Only killed while it waits for somebody else. */
+static int filling_begin(struct pinned *pinned)
+{
+	if (wait_var_event_killable(&pinned->filling,
+				    !xchg(&pinned->filling, 1)))
+		return -EINTR;
+	return 0;
+}
+
+static void filling_end(struct pinned *pinned)
+{
+	/* A full barrier, too: pairs with the waiter's prepare. */
+	xchg(&pinned->filling, 0);
+	wake_up_var(&pinned->filling);
+}
+
 int pinned_add(struct pinned *pinned, struct interval_tree_node *consumer,
 	       struct pinned_sink *sink)
 {
-	struct pin_batch batch;
+	struct pin_batch batch __uninitialized;
 	int rc;
 
-	if (wait_on_bit_lock(&pinned->state, PINNED_FILLING, TASK_KILLABLE))
-		return -EINTR;
+	rc = filling_begin(pinned);
+	if (rc)
+		return rc;
 	rc = consumer_insert(pinned, consumer);
 	if (rc)
 		goto out_unlock;
@@ -950,9 +970,7 @@ int pinned_add(struct pinned *pinned, struct interval_tree_node *consumer,
 		pinned_remove(pinned, consumer);
 	}
 out_unlock:
-	clear_bit_unlock(PINNED_FILLING, &pinned->state);
-	smp_mb__after_atomic();		/* pairs with the waiter's prepare */
-	wake_up_bit(&pinned->state, PINNED_FILLING);
+	filling_end(pinned);
 	return rc;
 }
 
@@ -960,7 +978,7 @@ int pinned_walk(struct pinned *pinned, struct interval_tree_node *consumer,
 		struct pinned_sink *sink)
 {
 	unsigned long index = consumer->start;
-	struct pin_batch batch;
+	struct pin_batch batch __uninitialized;
 	unsigned int nr;
 	int rc = 0;
 
@@ -1054,4 +1072,18 @@ void pinned_return(struct page *page, bool is_pinned, bool dirty)
 	if (dirty)
 		set_page_dirty_lock(page);
 	put_page(page);
+}
+
+int pinned_init(size_t room)
+{
+	pinned_cache = kmem_cache_create("iommufd_pinned",
+					 sizeof(struct pinned) + room,
+					 __alignof__(struct pinned),
+					 SLAB_ACCOUNT, NULL);
+	return pinned_cache ? 0 : -ENOMEM;
+}
+
+void pinned_uninit(void)
+{
+	kmem_cache_destroy(pinned_cache);
 }

@@ -10,7 +10,7 @@
  *
  * Adding a consumer pins what nobody has pinned yet. It may sleep on user memory
  * for as long as userspace likes; one at a time does so for one span
- * (PINNED_FILLING, waited for killably). Removing a consumer unpins what nobody
+ * (pinned.filling, waited for killably). Removing a consumer unpins what nobody
  * else covers; it never allocates, never fails and never waits for an addition:
  * the new consumer is in the tree before its first page is looked at, so what it
  * counts on stays.
@@ -32,7 +32,7 @@ struct seq_file;
 struct pinned {
 	struct kref kref;		/* one for each area */
 	bool writable;			/* by devices */
-	unsigned long state;		/* PINNED_FILLING */
+	u8 filling;			/* somebody adds a consumer */
 	struct pin_owner *owner;	/* whose memory, and who is charged */
 	struct file *file;		/* a reference; NULL: memory of owner */
 	unsigned long uptr;		/* of page 0, or offset in the file */
@@ -42,8 +42,6 @@ struct pinned {
 	struct rb_root_cached consumers;	/* lock; page indexes */
 	struct runs runs;			/* lock */
 };
-
-#define PINNED_FILLING	0
 
 /*
  * Gets the pages of a consumer, in order and run by run, to map them.
@@ -97,6 +95,15 @@ static inline struct pinned *pinned_get(struct pinned *pinned)
 }
 
 void pinned_put(struct pinned *pinned);
+
+/*
+ * Memory behind the span for whoever made it, as much as pinned_init() was told.
+ * It goes with the span: what is used together is one allocation.
+ */
+static inline void *pinned_room(struct pinned *pinned)
+{
+	return pinned + 1;
+}
 
 /**
  * pinned_add - pin the pages of one more consumer
@@ -175,5 +182,9 @@ void pin_owner_forget(struct iommufd_ctx *ictx);
 
 /* Scatterlist room of a batch, at least one entry. */
 struct scatterlist *pin_batch_sg(struct pin_batch *batch, unsigned int *nr);
+
+/* Before the first span, which has @room bytes behind it. 0 or -ENOMEM. */
+int pinned_init(size_t room);
+void pinned_uninit(void);
 
 #endif
