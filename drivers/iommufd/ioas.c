@@ -456,13 +456,12 @@ static unsigned long auto_align(const struct ioas *ioas, unsigned long offset,
 /*
  * Make a chain of new areas a mapping of @length bytes. @offset tells how the
  * memory is aligned, see auto_align(). On success the chain belongs to the address space
- * and *iova is set; userspace is told through @ucmd, if there is one, which is the
- * last step that can fail. On failure the chain is freed.
+ * and *iova is set, for userspace also in @out, if there is one: the last step that
+ * can fail. On failure the chain is freed.
  */
 static int chain_map(struct ioas *ioas, struct area *chain, unsigned long offset,
 		     unsigned long length, unsigned long *iova, bool automatic,
-		     struct iommufd_ucmd *ucmd,
-		     void (*set_iova)(void *cmd, unsigned long iova))
+		     __u64 __user *out)
 {
 	struct area *area;
 	int rc;
@@ -486,12 +485,9 @@ static int chain_map(struct ioas *ioas, struct area *chain, unsigned long offset
 		if (rc)
 			goto err_empty;
 	}
-	if (ucmd) {
-		set_iova(ucmd->cmd, *iova);
-		rc = iommufd_ucmd_respond(ucmd);
-		if (rc)
-			goto err_empty;
-	}
+	rc = out ? put_user(*iova, out) : 0;
+	if (rc)
+		goto err_empty;
 	chain_ready(ioas, chain);
 	up_read(&ioas->tables_sem);
 	return 0;
@@ -1046,9 +1042,7 @@ static int prot_of(u32 flags)
 /* One new area for a span, which may be an error. The reference moves in. */
 static int map_pinned(struct ioas *ioas, struct pinned *pinned,
 		      unsigned long start, unsigned long length, int prot,
-		      unsigned long *iova, bool automatic,
-		      struct iommufd_ucmd *ucmd,
-		      void (*set_iova)(void *cmd, unsigned long iova))
+		      unsigned long *iova, bool automatic, __u64 __user *out)
 {
 	struct area *area;
 
@@ -1056,8 +1050,7 @@ static int map_pinned(struct ioas *ioas, struct pinned *pinned,
 		return PTR_ERR(pinned);
 	area = pinned_room(pinned);
 	area_init(area, pinned, offset_in_page(start), length, prot);
-	return chain_map(ioas, area, start, length, iova, automatic, ucmd,
-			 set_iova);
+	return chain_map(ioas, area, start, length, iova, automatic, out);
 }
 
 /* What MAP, MAP_FILE and COPY ask of a fixed IOVA. */
@@ -1084,13 +1077,9 @@ static int check_map(struct iommufd_ctx *ictx, u32 flags, unsigned long iova,
 	return check_fixed(ictx, flags, iova, length);
 }
 
-static void map_set_iova(void *cmd, unsigned long iova)
-{
-	((struct iommu_ioas_map *)cmd)->iova = iova;
-}
-
 int ioas_ioctl_map(struct iommufd_ucmd *ucmd)
 {
+	struct iommu_ioas_map __user *user = ucmd->ubuffer;
 	struct iommu_ioas_map *cmd = ucmd->cmd;
 	unsigned long iova = cmd->iova;
 	int prot = prot_of(cmd->flags);
@@ -1109,21 +1098,17 @@ int ioas_ioctl_map(struct iommufd_ucmd *ucmd)
 	pinned = pinned_alloc(ucmd->ictx, cmd->user_va, cmd->length,
 			      prot & IOMMU_WRITE);
 	rc = map_pinned(ioas, pinned, cmd->user_va, cmd->length, prot, &iova,
-			!(cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA), ucmd,
-			map_set_iova);
+			!(cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA),
+			&user->iova);
 	trace_iommufd_map(ioas, "user-va", cmd->user_va, cmd->length,
 			  cmd->flags, iova, rc);
 	ioas_unuse(ioas);
 	return rc;
 }
 
-static void map_file_set_iova(void *cmd, unsigned long iova)
-{
-	((struct iommu_ioas_map_file *)cmd)->iova = iova;
-}
-
 int ioas_ioctl_map_file(struct iommufd_ucmd *ucmd)
 {
+	struct iommu_ioas_map_file __user *user = ucmd->ubuffer;
 	struct iommu_ioas_map_file *cmd = ucmd->cmd;
 	unsigned long iova = cmd->iova;
 	int prot = prot_of(cmd->flags);
@@ -1148,8 +1133,8 @@ int ioas_ioctl_map_file(struct iommufd_ucmd *ucmd)
 				   prot & IOMMU_WRITE);
 	fput(file);
 	rc = map_pinned(ioas, pinned, cmd->start, cmd->length, prot, &iova,
-			!(cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA), ucmd,
-			map_file_set_iova);
+			!(cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA),
+			&user->iova);
 	trace_iommufd_map(ioas, "file-offset", cmd->start, cmd->length,
 			  cmd->flags, iova, rc);
 out_unuse:
@@ -1171,8 +1156,7 @@ int ioas_map_user(struct ioas *ioas, unsigned long uptr, unsigned long iova,
 	int rc;
 
 	pinned = pinned_alloc(ioas->ictx, uptr, length, prot & IOMMU_WRITE);
-	rc = map_pinned(ioas, pinned, uptr, length, prot, &iova, false, NULL,
-			NULL);
+	rc = map_pinned(ioas, pinned, uptr, length, prot, &iova, false, NULL);
 	trace_iommufd_map(ioas, "user-va", uptr, length, flags_of(prot), iova,
 			  rc);
 	return rc;
@@ -1248,13 +1232,9 @@ err_free:
 	return rc;
 }
 
-static void copy_set_iova(void *cmd, unsigned long iova)
-{
-	((struct iommu_ioas_copy *)cmd)->dst_iova = iova;
-}
-
 int ioas_ioctl_copy(struct iommufd_ucmd *ucmd)
 {
+	struct iommu_ioas_copy __user *user = ucmd->ubuffer;
 	struct iommu_ioas_copy *cmd = ucmd->cmd;
 	unsigned long iova = cmd->dst_iova, src_last;
 	struct area *chain;
@@ -1290,8 +1270,8 @@ int ioas_ioctl_copy(struct iommufd_ucmd *ucmd)
 	}
 	rc = chain_map(ioas, chain, chain->pinned->uptr + area_offset(chain),
 		       cmd->length, &iova,
-		       !(cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA), ucmd,
-		       copy_set_iova);
+		       !(cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA),
+		       &user->dst_iova);
 	trace_iommufd_map(ioas, "src-iova", cmd->src_iova, cmd->length,
 			  cmd->flags, iova, rc);
 	ioas_unuse(ioas);
@@ -1402,8 +1382,10 @@ int ioas_settle(struct ioas *ioas)
 
 int ioas_ioctl_unmap(struct iommufd_ucmd *ucmd)
 {
+	struct iommu_ioas_unmap __user *user = ucmd->ubuffer;
 	struct iommu_ioas_unmap *cmd = ucmd->cmd;
 	unsigned long start = cmd->iova, last;
+	u64 length = 0;
 	struct ioas *ioas;
 	int rc;
 
@@ -1421,15 +1403,14 @@ int ioas_ioctl_unmap(struct iommufd_ucmd *ucmd)
 	ioas = ioas_use(ucmd->ictx, cmd->ioas_id);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
-	cmd->length = 0;
-	rc = ioas_unmap(ioas, start, last, IOAS_UNMAP_WHOLE, &cmd->length);
-	if (!rc && !cmd->length && (start || last != ULONG_MAX))
+	rc = ioas_unmap(ioas, start, last, IOAS_UNMAP_WHOLE, &length);
+	if (!rc && !length && (start || last != ULONG_MAX))
 		rc = reason_set(ioas->ictx, -ENOENT,
 				"nothing is mapped in 0x%lx-0x%lx of IOAS %u",
 				start, last, ioas->obj.id);
-	trace_iommufd_unmap(ioas, start, last, rc ? 0 : cmd->length, rc);
+	trace_iommufd_unmap(ioas, start, last, rc ? 0 : length, rc);
 	if (!rc)
-		rc = iommufd_ucmd_respond(ucmd);
+		rc = put_user(length, &user->length);
 	ioas_unuse(ioas);
 	return rc;
 }
