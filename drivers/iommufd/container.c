@@ -339,7 +339,7 @@ static int unmap_dma(struct iommufd_ctx *ictx, struct ioas *ioas,
 
 	/* type1 does one thing after the other: wait for maps that are under way. */
 	do {
-		rc = ioas_unmap(ioas, unmap.iova, last, mode, &length);
+		rc = ioas_unmap(ioas, unmap.iova, last, mode, &length, NULL);
 	} while (rc == -EBUSY && !(rc = ioas_settle(ioas)));
 	if (rc == -ENOENT)
 		rc = -EINVAL;

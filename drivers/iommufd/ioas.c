@@ -1348,8 +1348,9 @@ static int chain_unpin(struct ioas *ioas, struct area *chain)
 	return 0;
 }
 
+/* Told first: to take away cannot fail, but nor can it be undone. */
 int ioas_unmap(struct ioas *ioas, unsigned long start, unsigned long last,
-	       enum ioas_unmap_mode mode, u64 *length)
+	       enum ioas_unmap_mode mode, u64 *length, u64 __user *told)
 {
 	struct area *chain, *area;
 	int rc;
@@ -1359,13 +1360,16 @@ int ioas_unmap(struct ioas *ioas, unsigned long start, unsigned long last,
 	rc = chain_leave(ioas, start, last, mode, &chain);
 	if (rc || !chain)
 		goto out_unlock;
-	rc = chain_unpin(ioas, chain);
+	for (area = chain; area; area = chain_next(area))
+		*length += area_length(area);
+	if (told)
+		rc = put_user(*length, told);
+	if (!rc)
+		rc = chain_unpin(ioas, chain);
 	if (rc) {
 		chain_ready(ioas, chain);
 		goto out_unlock;
 	}
-	for (area = chain; area; area = chain_next(area))
-		*length += area_length(area);
 	rc = chain_remove(ioas, chain);
 out_unlock:
 	up_read(&ioas->tables_sem);
@@ -1403,14 +1407,17 @@ int ioas_ioctl_unmap(struct iommufd_ucmd *ucmd)
 	ioas = ioas_use(ucmd->ictx, cmd->ioas_id);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
-	rc = ioas_unmap(ioas, start, last, IOAS_UNMAP_WHOLE, &length);
-	if (!rc && !length && (start || last != ULONG_MAX))
-		rc = reason_set(ioas->ictx, -ENOENT,
-				"nothing is mapped in 0x%lx-0x%lx of IOAS %u",
-				start, last, ioas->obj.id);
+	rc = ioas_unmap(ioas, start, last, IOAS_UNMAP_WHOLE, &length,
+			&user->length);
+	if (!rc && !length) {	/* nothing there, nothing told */
+		if (start || last != ULONG_MAX)
+			rc = reason_set(ioas->ictx, -ENOENT,
+					"nothing is mapped in 0x%lx-0x%lx of IOAS %u",
+					start, last, ioas->obj.id);
+		else
+			rc = put_user(length, &user->length);
+	}
 	trace_iommufd_unmap(ioas, start, last, rc ? 0 : length, rc);
-	if (!rc)
-		rc = put_user(length, &user->length);
 	ioas_unuse(ioas);
 	return rc;
 }

@@ -141,10 +141,11 @@ enum ioas_unmap_mode {
 /*
  * Unmap, and tell how many bytes, 0 when nothing is mapped there. -EBUSY when
  * something there is being mapped or unmapped, -EINTR, -EIO; nothing has changed
- * then.
+ * then. With @told userspace is told before anything that is there is unmapped:
+ * -EFAULT.
  */
 int ioas_unmap(struct ioas *ioas, unsigned long start, unsigned long last,
-	       enum ioas_unmap_mode mode, u64 *length);
+	       enum ioas_unmap_mode mode, u64 *length, u64 __user *told);
 
 /* Wait until no map or unmap is under way that was when called. 0 or -EINTR. */
 int ioas_settle(struct ioas *ioas);
