@@ -563,25 +563,57 @@ bool core_unmap_end(struct core_unmap *unmap)
 	return unmap->ok;
 }
 
+static void free_reserved(struct list_head *regions)
+{
+	struct iommu_resv_region *region, *next;
+
+	/*
+	 * The core copies the list for a group: these are plain memory, whatever
+	 * the driver's own regions need.
+	 */
+	list_for_each_entry_safe(region, next, regions, list)
+		kfree(region);
+}
+
+/*
+ * 6.1: a driver that has no memory for a region leaves it out and cannot say so.
+ * So ask twice; a short answer gives itself away by the number of bytes.
+ */
+static int get_reserved(struct iommu_group *group, struct list_head *regions)
+{
+	struct iommu_resv_region *region;
+	LIST_HEAD(again);
+	u64 bytes = 0;
+	int rc;
+
+	rc = iommu_get_group_resv_regions(group, regions);
+	if (!rc)
+		rc = iommu_get_group_resv_regions(group, &again);
+	list_for_each_entry(region, regions, list)
+		bytes += region->length;
+	list_for_each_entry(region, &again, list)
+		bytes -= region->length;
+	free_reserved(&again);
+	if (!rc && bytes)
+		rc = -ENOMEM;
+	return rc;
+}
+
 int core_for_each_reserved(struct iommu_group *group,
 			   int (*fn)(void *arg,
 				     const struct iommu_resv_region *region),
 			   void *arg)
 {
-	struct iommu_resv_region *region, *next;
+	struct iommu_resv_region *region;
 	LIST_HEAD(regions);
 	int rc;
 
-	rc = iommu_get_group_resv_regions(group, &regions);
-	list_for_each_entry_safe(region, next, &regions, list) {
-		if (!rc)
-			rc = fn(arg, region);
-		/*
-		 * The core copies the list for a group: these are plain memory,
-		 * whatever the driver's own regions need.
-		 */
-		list_del(&region->list);
-		kfree(region);
+	rc = get_reserved(group, &regions);
+	list_for_each_entry(region, &regions, list) {
+		if (rc)
+			break;
+		rc = fn(arg, region);
 	}
+	free_reserved(&regions);
 	return rc;
 }
