@@ -764,6 +764,7 @@ static void unpin(void *arg, unsigned long pfn, unsigned long nr)
 {
 	struct pinned *pinned = arg;
 
+	lockdep_assert_held(&pinned->lock);
 	unpin_user_page_range_dirty_lock(pfn_to_page(pfn), nr,
 					 pinned->writable);
 	cond_resched();
