@@ -19,10 +19,10 @@
 #define __LINUX_IOMMUFD_H
 
 #include <linux/err.h>
+#include <linux/fs.h>
 #include <linux/types.h>
 
 struct device;
-struct file;
 struct iommu_group;
 struct iommufd_ctx;
 struct iommufd_device;
@@ -310,8 +310,6 @@ int iommufd_access_rw(struct iommufd_access *access, unsigned long iova,
  * Container: a context whose device files come through groups, and which answers
  * the ioctls of the type1 container.
  */
-
-struct file_operations;
 
 /* For /dev/vfio/vfio: each file that is opened is a container. */
 extern const struct file_operations iommufd_container_fops;
