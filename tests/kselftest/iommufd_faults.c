@@ -1061,6 +1061,63 @@ TEST_F_TIMEOUT(space, unmap, SWEEP_TIMEOUT)
 		"UNMAP of all", call_unmap_all, undo_unmap_all });
 }
 
+/*
+ * MAP, COPY and UNMAP write back a single value, with put_user(), where 6.1 has
+ * no injection: memory that cannot be written does it.
+ */
+static void expect_untold(struct __test_metadata *_metadata, struct world *w,
+			  unsigned long cmd, const char *name, const void *arg,
+			  size_t size)
+{
+	void *readonly = readonly_copy(arg, size);
+	struct state old;
+
+	ASSERT_NE(NULL, readonly);
+	state_read(&old, w);
+	EXPECT_EQ(-EFAULT, ioctl_rc(w->fd, cmd, readonly));
+	expect_state(_metadata, w, &old, &(struct scenario){ name }, 0,
+		     "read-only");
+	munmap(readonly, PAGE);
+}
+
+TEST_F_TIMEOUT(space, is_as_it_was_if_that_cannot_be_told, SWEEP_TIMEOUT)
+{
+	struct world *w = &self->w;
+	struct iommu_ioas_map map = {
+		.size = sizeof(map),
+		.flags = RW | FIXED,
+		.ioas_id = w->ioas[0],
+		.user_va = (uintptr_t)w->buf,
+		.length = LENGTH,
+		.iova = BASE,
+	};
+	struct iommu_ioas_copy copy = {
+		.size = sizeof(copy),
+		.flags = RW | FIXED,
+		.dst_ioas_id = w->ioas[0],
+		.src_ioas_id = w->ioas[0],
+		.length = LENGTH / 2,
+		.dst_iova = BASE2,
+		.src_iova = BASE,
+	};
+	struct iommu_ioas_unmap unmap = {
+		.size = sizeof(unmap),
+		.ioas_id = w->ioas[0],
+		.iova = BASE,
+		.length = LENGTH,
+	};
+
+	add_piece(w, 0, BASE, LENGTH, w->buf);
+	add_piece(w, 0, BASE2, LENGTH / 2, w->buf);
+	expect_untold(_metadata, w, IOMMU_IOAS_MAP, "MAP", &map, sizeof(map));
+	ASSERT_EQ(0, call_map(w));
+	expect_untold(_metadata, w, IOMMU_IOAS_COPY, "COPY", &copy,
+		      sizeof(copy));
+	expect_untold(_metadata, w, IOMMU_IOAS_UNMAP, "UNMAP", &unmap,
+		      sizeof(unmap));
+	EXPECT_EQ(0, undo_map(w));
+}
+
 TEST_F_TIMEOUT(space, access, SWEEP_TIMEOUT)
 {
 	struct world *w = &self->w;
