@@ -1070,8 +1070,10 @@ static void open_access(struct world *w, struct race_actor *a)
 	uint32_t id;
 	int access;
 
+	/* The loose ID may be of something else by now. */
 	access = CALL(a, access_open(w->ctx.fd, some_ioas(w, a),
-				     MOCK_ACCESS_PINS), ENOENT, EADDRINUSE);
+				     MOCK_ACCESS_PINS), ENOENT, EINVAL,
+		      EADDRINUSE);
 	if (access < 0)
 		return;
 	CALL(a, access_pin(w->ctx.fd, access, 0, WINDOW(W_BASE), 3 * PAGE,

@@ -393,10 +393,13 @@ static int read_id(int dev)
 	return value == EDU_ID || value == UINT32_MAX ? 0 : -EBADMSG;
 }
 
-/* (EIO: memory is disabled, as it is during a reset.) */
+/*
+ * EIO: memory is disabled, as it is during a reset. EBUSY: of two first reads of a
+ * BAR the stock driver claims it for one.
+ */
 static void read_register(struct world *w, struct race_actor *a)
 {
-	CALL(a, read_id(w->dev), EINVAL, EIO);
+	CALL(a, read_id(w->dev), EINVAL, EIO, EBUSY);
 }
 
 static void map_register(struct world *w, struct race_actor *a)
