@@ -8,6 +8,7 @@
 #        test-host            pure-logic code in userspace, under sanitizers
 #        fuzz                 the same led by coverage, OPERATIONS=50000000
 #        test-vm              every line of tests/vm/ring2 in a virtual machine
+#        test-races           tests/vm/races: everything against everything else
 #        test-debug           tests/vm/ring3: the same on a debug kernel, coverage
 #        lint                 see tests/lint/run
 #        install uninstall    modules to updates/, tool to PREFIX/bin
@@ -124,6 +125,10 @@ test-vm: modules samples tools examples kselftest
 	$(MAKE) modules TEST=1
 	tests/vm/ring
 
+test-races: modules kselftest
+	$(MAKE) modules TEST=1
+	tests/vm/ring --table tests/vm/races
+
 # The debug kernel is built by the first who needs it, and cached
 debug-modules:
 	@dir=$$(tests/debug/kernel --kdir) && $(MAKE) modules KDIR=$$dir && \
@@ -177,5 +182,5 @@ clean:
 	rm -rf $(top)
 
 .PHONY: all kdir print-kdir mirror modules sparse tools examples kselftest test-host fuzz test-vm \
-	debug-modules test-debug lint bench install uninstall clean
+	debug-modules test-races test-debug lint bench install uninstall clean
 .PHONY: samples
