@@ -247,38 +247,46 @@ static int store_large(struct mock_domain *mock, unsigned long iova,
 			       mk_entry(phys, flags), gfp));
 }
 
-/*
- * Small entries, as many as asked for or as there is memory for: then the last
- * one stored counts as the end, for whoever cleans up.
- */
+/* Small entries, as many as asked for or as there is memory for. */
 static int store_small(struct mock_domain *mock, unsigned long iova,
 		       phys_addr_t phys, size_t length, unsigned long flags,
 		       gfp_t gfp)
 {
 	unsigned long index = iova / MOCK_PAGE_SIZE, i, nr, keep;
-	void *entry;
-	int rc;
+	int rc = 0;
 
 	nr = length / MOCK_PAGE_SIZE;
-	for (i = 0; i < nr; i++) {
+	for (i = 0; !rc && i < nr; i++) {
 		keep = (i == 0 ? flags & ENTRY_FIRST : 0) |
 		       (i == nr - 1 ? flags & ENTRY_LAST : 0);
 		rc = xa_err(xa_store(&mock->small, index + i,
 				     mk_entry(phys + i * MOCK_PAGE_SIZE, keep),
 				     gfp));
-		if (rc)
-			goto err_mark;
-	}
-	return 0;
-
-err_mark:
-	if (i) {
-		entry = xa_load(&mock->small, index + i - 1);
-		xa_store(&mock->small, index + i - 1,
-			 mk_entry(entry_phys(entry),
-				  entry_flags(entry) | ENTRY_LAST), gfp);
 	}
 	return rc;
+}
+
+/*
+ * A map call from @start on has failed, before @end. What it has stored ends where
+ * it ends, for whoever cleans up.
+ */
+static void mark_end(struct mock_domain *mock, unsigned long start,
+		     unsigned long end)
+{
+	struct xarray *xa;
+	void *entry;
+	size_t size;
+
+	while (end > start) {
+		end -= MOCK_PAGE_SIZE;
+		entry = load_entry(mock, end, &xa, &size);
+		if (!entry || entry_flags(entry) & ENTRY_STALE)
+			continue;
+		xa_store(xa, end / size, mk_entry(entry_phys(entry),
+						  entry_flags(entry) | ENTRY_LAST),
+			 GFP_NOWAIT);
+		break;
+	}
 }
 
 static int mock_map_pages(struct iommu_domain *domain, unsigned long iova,
@@ -312,6 +320,8 @@ static int mock_map_pages(struct iommu_domain *domain, unsigned long iova,
 			rc = store_small(mock, iova + done, phys + done, pgsize,
 					 flags, gfp);
 	}
+	if (rc == -ENOMEM)
+		mark_end(mock, iova, iova + min(done, length));
 	walk_end(mock);
 	/* Not a word of what was stored before it failed: so does Intel's. */
 	if (!rc)
