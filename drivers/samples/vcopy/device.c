@@ -46,6 +46,8 @@ static int vcopy_open(struct vfio_device *vdev)
 {
 	struct vcopy *vc = to_vcopy(vdev);
 
+	/* A driver that goes on needing the VM takes a reference to it here. */
+	vc->for_vm = vdev->kvm;
 	/* Nothing of the last user is left to the next. */
 	vcopy_config_reset(vc);
 	memset(vc->engine.buffer, 0, VCOPY_BUFFER_SIZE);

@@ -556,7 +556,7 @@ static u64 wide_read(struct vcopy *vc, u32 reg)
 	case VCOPY_MOVED:
 		return e->moved;
 	case VCOPY_HELD:
-		return READ_ONCE(e->nr_held);
+		return READ_ONCE(e->nr_held) | (u64)vc->for_vm << 32;
 	default:
 		return 0;
 	}

@@ -88,5 +88,7 @@
 #define VCOPY_MOVED		0x30
 /* 4 bytes: pages that are held. Read-only. */
 #define VCOPY_HELD		0x38
+/* 4 bytes: 1 when the device was opened for a virtual machine. Read-only. */
+#define VCOPY_VM		0x3c
 
 #endif

@@ -108,6 +108,7 @@ struct vcopy {
 	struct vcopy_engine engine;
 	struct vcopy_irqs irqs;
 	struct vcopy_config config;
+	bool for_vm;			/* since open */
 };
 
 static inline struct vcopy *to_vcopy(struct vfio_device *vdev)
