@@ -635,3 +635,14 @@ void iommufd_access_destroy(struct iommufd_access *access)
 	iommufd_ctx_put(ictx);
 }
 EXPORT_SYMBOL_GPL(iommufd_access_destroy);
+
+void iommufd_access_place(struct iommufd_access *access,
+			  struct iommufd_place *place)
+{
+	place->context = access->ictx->number;
+	place->hwpt_id = 0;
+	mutex_lock(&access->lock);
+	place->ioas_id = access->ioas ? access->ioas->obj.id : 0;
+	mutex_unlock(&access->lock);
+}
+EXPORT_SYMBOL_GPL(iommufd_access_place);

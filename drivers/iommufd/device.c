@@ -617,3 +617,15 @@ bool iommufd_device_enforces_coherency(struct iommufd_device *idev)
 	return READ_ONCE(idev->dgroup->limits.coherent);
 }
 EXPORT_SYMBOL_GPL(iommufd_device_enforces_coherency);
+
+void iommufd_device_place(struct iommufd_device *idev,
+			  struct iommufd_place *place)
+{
+	const struct device_group *dgroup = idev->dgroup;
+	bool attached = READ_ONCE(idev->attached);
+
+	place->context = idev->ictx->number;
+	place->hwpt_id = attached ? READ_ONCE(dgroup->hwpt_id) : 0;
+	place->ioas_id = attached ? READ_ONCE(dgroup->ioas_id) : 0;
+}
+EXPORT_SYMBOL_GPL(iommufd_device_place);

@@ -315,6 +315,11 @@ static int vfio_cdev_mmap(struct file *file, struct vm_area_struct *vma)
 	return vfio_handle_mmap(handle, vma);
 }
 
+static void vfio_cdev_show_fdinfo(struct seq_file *m, struct file *file)
+{
+	vfio_fdinfo_show(m, file->private_data);
+}
+
 static int vfio_cdev_open(struct inode *inode, struct file *file)
 {
 	struct vfio_handle *handle;
@@ -358,6 +363,7 @@ static const struct file_operations vfio_cdev_fops = {
 	.mmap		= vfio_cdev_mmap,
 	.unlocked_ioctl	= vfio_cdev_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
+	.show_fdinfo	= vfio_cdev_show_fdinfo,
 };
 
 /**

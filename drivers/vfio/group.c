@@ -25,7 +25,11 @@
  * file is open; such a file answers ENODEV.
  *
  * group.lock comes after nothing of ours, and dev_set->lock is not taken under it.
- * iommufd's locks are: joining a container with mappings pins memory.
+ * iommufd's locks are: joining a container with mappings pins memory, which lasts for
+ * as long as the owner of the memory likes. So all that programs ask for waits
+ * killably. The ways that cannot fail wait in any case: they are in order only
+ * when the program's own calls are over, but for a device that is closed while
+ * GET_DEVICE_FD attaches another, and for drivers that take a device back.
  */
 #include <linux/anon_inodes.h>
 #include <linux/capability.h>
@@ -64,6 +68,7 @@ enum vfio_group_kind {
  * @ictx: the container, a reference; NULL: not set
  * @ioas_id: what devices are attached to
  * @nr_opens: open device files that came through the group
+ * @coherent: KVM was promised that DMA is coherent, to the end of @file
  * @kvm: the VM that the devices belong to; has a lock of its own
  */
 struct vfio_group {
@@ -81,6 +86,7 @@ struct vfio_group {
 	struct iommufd_ctx *ictx;
 	u32 ioas_id;
 	unsigned int nr_opens;
+	bool coherent;
 	struct vfio_kvm kvm;
 };
 
@@ -335,7 +341,7 @@ void vfio_group_leave(struct vfio_node *node)
  * @node: registered
  *
  * Return: 0; -EBUSY when its group is open; -ENODEV when it has no IOMMU, which
- * device files are not for.
+ * device files are not for; -EINTR.
  */
 int vfio_group_enter_cdev(struct vfio_node *node)
 {
@@ -344,7 +350,8 @@ int vfio_group_enter_cdev(struct vfio_node *node)
 
 	if (node->noiommu)
 		return -ENODEV;
-	mutex_lock(&group->lock);
+	if (mutex_lock_killable(&group->lock))
+		return -EINTR;
 	if (group->file)
 		rc = -EBUSY;
 	else
@@ -417,6 +424,11 @@ static int group_device_mmap(struct file *file, struct vm_area_struct *vma)
 	return vfio_handle_mmap(file->private_data, vma);
 }
 
+static void group_device_show_fdinfo(struct seq_file *m, struct file *file)
+{
+	vfio_fdinfo_show(m, file->private_data);
+}
+
 static int group_device_release(struct inode *inode, struct file *file)
 {
 	struct vfio_handle *handle = file->private_data;
@@ -434,6 +446,7 @@ static const struct file_operations vfio_group_device_fops = {
 	.mmap		= group_device_mmap,
 	.unlocked_ioctl	= group_device_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
+	.show_fdinfo	= group_device_show_fdinfo,
 };
 
 /* Find a device by what userspace calls it. Returns with a registration. */
@@ -472,7 +485,10 @@ static int node_acquire_dma(struct vfio_node *node)
 	rc = vfio_iommufd_bind(node, group->ictx);
 	if (rc)
 		return rc;
-	rc = vfio_iommufd_attach(node, &pt_id);
+	if (group->coherent)
+		rc = vfio_iommufd_require_coherency(node);
+	if (!rc)
+		rc = vfio_iommufd_attach(node, &pt_id);
 	if (rc)
 		vfio_iommufd_unbind(node);
 	return rc;
@@ -486,7 +502,8 @@ static struct vfio_handle *group_device_begin(struct vfio_group *group,
 	struct vfio_node *node;
 	int rc = 0;
 
-	mutex_lock(&group->lock);
+	if (mutex_lock_killable(&group->lock))
+		return ERR_PTR(-EINTR);
 	node = group_find(group, name);
 	if (IS_ERR(node)) {
 		rc = PTR_ERR(node);
@@ -605,7 +622,8 @@ static int group_ioctl_get_status(struct vfio_group *group,
 	if (status.argsz < minsz)
 		return -EINVAL;
 	status.flags = 0;
-	mutex_lock(&group->lock);
+	if (mutex_lock_killable(&group->lock))
+		return -EINTR;
 	if (list_empty(&group->nodes))
 		rc = -ENODEV;
 	else if (group->ictx)
@@ -677,11 +695,17 @@ static int group_ioctl_set_container(struct vfio_group *group,
 	ictx = iommufd_ctx_from_fd(fd);
 	if (IS_ERR(ictx))
 		return PTR_ERR(ictx) == -EBADFD ? -EINVAL : PTR_ERR(ictx);
-	mutex_lock(&group->lock);
+	rc = mutex_lock_killable(&group->lock);
+	if (rc)
+		goto err_ictx;
 	rc = group_set_container(group, ictx);
 	mutex_unlock(&group->lock);
 	if (rc)
-		iommufd_ctx_put(ictx);
+		goto err_ictx;
+	return 0;
+
+err_ictx:
+	iommufd_ctx_put(ictx);
 	return rc;
 }
 
@@ -690,7 +714,8 @@ static int group_ioctl_unset_container(struct vfio_group *group)
 	struct iommufd_ctx *ictx = NULL;
 	int rc = 0;
 
-	mutex_lock(&group->lock);
+	if (mutex_lock_killable(&group->lock))
+		return -EINTR;
 	if (!group->ictx)
 		rc = -EINVAL;
 	else if (group->nr_opens)
@@ -727,7 +752,8 @@ static int group_open(struct inode *inode, struct file *file)
 						struct vfio_group, cdev);
 	int rc = 0;
 
-	mutex_lock(&group->lock);
+	if (mutex_lock_killable(&group->lock))
+		return -EINTR;
 	if (list_empty(&group->nodes))
 		rc = -ENODEV;
 	else if (group->kind == VFIO_GROUP_NOIOMMU && !capable(CAP_SYS_RAWIO))
@@ -749,6 +775,7 @@ static int group_close(struct inode *inode, struct file *file)
 
 	mutex_lock(&group->lock);
 	ictx = group_unset_container(group);
+	group->coherent = false;
 	group->file = NULL;
 	mutex_unlock(&group->lock);
 	put_container(ictx);
@@ -819,22 +846,37 @@ struct vfio_kvm *vfio_group_kvm(struct vfio_group *group)
 	return &group->kvm;
 }
 
-/**
- * vfio_group_is_coherent - is DMA of the group's devices coherent, always?
- * @group: group
- *
- * Return: true when no device can bypass the CPU's caches, whatever it asks for.
- */
-bool vfio_group_is_coherent(struct vfio_group *group)
+static bool group_promise_coherency(struct vfio_group *group)
 {
 	struct vfio_node *node;
-	bool coherent = true;
 
-	mutex_lock(&group->lock);
+	lockdep_assert_held(&group->lock);
 	list_for_each_entry(node, &group->nodes, group_link)
-		coherent &= vfio_iommufd_is_coherent(node);
+		if (!vfio_iommufd_will_be_coherent(node))
+			return false;
+	list_for_each_entry(node, &group->nodes, group_link)
+		if (vfio_iommufd_require_coherency(node))
+			return false;
+	group->coherent = true;
+	return true;
+}
+
+/**
+ * vfio_group_promise_coherency - from now on let DMA be coherent or be none
+ * @group: group; it has a file. The promise ends with that
+ *
+ * Return: whether that can be promised: no device of the group will bypass the
+ * CPU's caches, whatever it asks for.
+ */
+bool vfio_group_promise_coherency(struct vfio_group *group)
+{
+	bool promised;
+
+	if (mutex_lock_killable(&group->lock))
+		return false;
+	promised = group_promise_coherency(group);
 	mutex_unlock(&group->lock);
-	return coherent;
+	return promised;
 }
 
 static struct miscdevice vfio_container_node = {

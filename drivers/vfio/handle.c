@@ -80,9 +80,12 @@ static int handle_bind(struct vfio_handle *handle)
 	if (!handle_has_binding(handle))
 		return 0;
 	rc = vfio_iommufd_bind(node, handle->ictx);
-	if (rc || !handle->group)
+	if (rc)
 		return rc;
-	rc = vfio_iommufd_attach(node, &pt_id);
+	if (handle->group)
+		rc = vfio_iommufd_attach(node, &pt_id);
+	else if (handle->coherent)	/* see promise_before_bind() */
+		rc = vfio_iommufd_require_coherency(node);
 	if (rc)
 		vfio_iommufd_unbind(node);
 	return rc;
@@ -199,6 +202,46 @@ void vfio_handle_publish(struct vfio_handle *handle)
 bool vfio_handle_is_bound(struct vfio_handle *handle)
 {
 	return atomic_read_acquire(&handle->state) == VFIO_HANDLE_BOUND;
+}
+
+/*
+ * BIND looks at what we write here after it has made the state BINDING and then
+ * had the lock (for the VM's sake), so it cannot miss what we say while OPENED.
+ */
+static bool promise_before_bind(struct vfio_handle *handle)
+{
+	struct vfio_kvm *name = &handle->kvm;
+	bool opened;
+
+	spin_lock(&name->lock);
+	opened = atomic_read(&handle->state) == VFIO_HANDLE_OPENED;
+	if (opened)
+		handle->coherent = true;
+	spin_unlock(&name->lock);
+	return opened;
+}
+
+/**
+ * vfio_handle_promise_coherency - from now on let DMA be coherent or be none
+ * @handle: handle of a device's own file, in any state
+ *
+ * Return: whether that can be promised. A file whose BIND is at work gets no
+ * promise, nor does one whose device is gone.
+ */
+bool vfio_handle_promise_coherency(struct vfio_handle *handle)
+{
+	struct vfio_node *node = handle->node;
+	bool can;
+
+	if (!vfio_node_get_registration(node))
+		return false;
+	can = vfio_iommufd_will_be_coherent(node);
+	if (can && vfio_handle_is_bound(handle))
+		can = !vfio_iommufd_require_coherency(node);
+	else if (can)
+		can = promise_before_bind(handle);
+	vfio_node_put_registration(node);
+	return can;
 }
 
 /* Only for drivers with runtime power management of their own. */

@@ -156,7 +156,7 @@ int vfio_iommufd_attach(struct vfio_node *node, u32 *pt_id)
 	if (rc)
 		return rc;
 
-	node->attached = true;
+	WRITE_ONCE(node->attached, true);
 	return 0;
 }
 
@@ -187,21 +187,47 @@ void vfio_iommufd_detach(struct vfio_node *node)
 		iommufd_access_detach(node->access);
 	else if (node->idev)
 		iommufd_device_detach(node->idev);
-	node->attached = false;
+	WRITE_ONCE(node->attached, false);
 }
 
 /**
- * vfio_iommufd_is_coherent - is DMA of a device coherent whatever it asks for?
- * @node: whoever has the device calls
+ * vfio_iommufd_will_be_coherent - can DMA of a device be made coherent?
+ * @node: bound or not; the caller has a registration, or the group's lock
  *
- * Return: true when the IOMMU sees to it, or when there is no DMA. A physical
- * device that is not bound gets no promise.
+ * Return: true when the IOMMU can see to it, whatever the device asks for, or when
+ * there is no DMA. Who relies on it calls vfio_iommufd_require_coherency().
  */
-bool vfio_iommufd_is_coherent(const struct vfio_node *node)
+bool vfio_iommufd_will_be_coherent(const struct vfio_node *node)
 {
 	if (node->emulated)
 		return true;
-	return node->idev && iommufd_device_enforces_coherency(node->idev);
+	return !node->noiommu && iommufd_enforces_coherency(node->vdev->dev);
+}
+
+/**
+ * vfio_iommufd_require_coherency - let DMA of a device be coherent or be none
+ * @node: bound; whoever has the device calls
+ *
+ * Until it is unbound, page tables that do not enforce it are refused.
+ *
+ * Return: 0; -EINVAL when it is on such a table now; -EINTR.
+ */
+int vfio_iommufd_require_coherency(struct vfio_node *node)
+{
+	return node->idev ? iommufd_device_require_coherency(node->idev) : 0;
+}
+
+/**
+ * vfio_iommufd_place - where the device is now
+ * @node: of a handle that is bound
+ * @place: left alone when there is no IOMMU
+ */
+void vfio_iommufd_place(struct vfio_node *node, struct iommufd_place *place)
+{
+	if (node->access)
+		iommufd_access_place(node->access, place);
+	else if (node->idev)
+		iommufd_device_place(node->idev, place);
 }
 
 /*

@@ -124,8 +124,10 @@ EXPORT_SYMBOL_GPL(vfio_file_set_kvm);
  * vfio_file_enforced_coherent - is DMA coherent whatever the device asks for?
  * @file: any file
  *
- * Return: true when the IOMMU makes it so, which it can tell once the device is
- * bound or its group has a container. KVM lets the guest flush caches otherwise.
+ * KVM asks once, when the file is added; it lets the guest flush caches if not. So
+ * a yes is a promise: page tables that cannot keep it are refused from then on.
+ *
+ * Return: true when the IOMMU can make it so, or nothing of ours is behind @file.
  */
 bool vfio_file_enforced_coherent(struct file *file)
 {
@@ -133,11 +135,7 @@ bool vfio_file_enforced_coherent(struct file *file)
 	struct vfio_group *group = vfio_group_from_file(file);
 
 	if (group)
-		return vfio_group_is_coherent(group);
-	if (!handle)
-		return true;
-	/* KVM does not ask again: what a later BIND finds cannot be promised. */
-	return vfio_handle_is_bound(handle) &&
-	       vfio_iommufd_is_coherent(handle->node);
+		return vfio_group_promise_coherency(group);
+	return !handle || vfio_handle_promise_coherency(handle);
 }
 EXPORT_SYMBOL_GPL(vfio_file_enforced_coherent);

@@ -61,7 +61,10 @@ static struct vfio_node *vfio_node_alloc(struct vfio_device *vdev)
 
 static void node_release(struct kref *ref)
 {
-	kfree(container_of(ref, struct vfio_node, ref));
+	struct vfio_node *node = container_of(ref, struct vfio_node, ref);
+
+	kfree(node->name);
+	kfree(node);
 }
 
 /**
@@ -320,6 +323,11 @@ static int vfio_device_register(struct vfio_device *vdev, bool emulated)
 	rc = dev_set_name(&vdev->device, "vfio%u", node->index);
 	if (rc)
 		return rc;
+	/* Kept for files that outlive the device, which may be registered again. */
+	if (!node->name)
+		node->name = kstrdup(dev_name(vdev->dev), GFP_KERNEL);
+	if (!node->name)
+		return -ENOMEM;
 
 	node->emulated = emulated;
 	rc = vfio_group_join(node);

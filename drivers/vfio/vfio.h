@@ -28,7 +28,9 @@
  *
  *	vfio_groups_lock	which groups there are
  *	group->lock		container and devices of one group. Not held to
- *				open a device: dev_set->lock is not taken under it
+ *				open a device: dev_set->lock is not taken under it.
+ *				Held to pin memory (SET_CONTAINER), so who is asked
+ *				by a program waits for it killably
  *	dev_set->lock		open_device() and close_device(), open_count,
  *				the set's list. All devices that share a reset
  *				share it. Never held across access to user
@@ -58,7 +60,9 @@
 struct iommufd_access;
 struct iommufd_ctx;
 struct iommufd_device;
+struct iommufd_place;
 struct kvm;
+struct seq_file;
 struct vfio_group;
 struct vfio_iommu_driver_ops;
 
@@ -76,6 +80,7 @@ struct vfio_kvm {
  * struct vfio_node - what stands behind /dev/vfio/devices/vfioX
  * @ref: one for the vfio_device, one for each open file
  * @index: the X; also the minor number
+ * @name: the device's, from when it is registered
  * @emulated: the driver reaches user memory through the core, not by DMA.
  *	Set before the node is published, constant afterwards
  * @in_use: somebody has the device, or is not yet done with giving it back;
@@ -101,6 +106,7 @@ struct vfio_kvm {
 struct vfio_node {
 	struct kref ref;
 	u32 index;
+	const char *name;
 	bool emulated;
 	bool noiommu;
 	bool in_use;
@@ -138,6 +144,7 @@ enum vfio_handle_state {
  * @group: the group through which the user came, or NULL; constant
  * @ioas_id: what a device is attached to that @group does not attach by itself
  * @kvm: of the device's own file
+ * @coherent: KVM was promised that DMA is coherent; under @kvm's lock until BINDING
  * @lock: of the device's own file: protects @node's idev and what goes with it
  */
 struct vfio_handle {
@@ -148,6 +155,7 @@ struct vfio_handle {
 	struct vfio_group *group;
 	u32 ioas_id;
 	struct vfio_kvm kvm;
+	bool coherent;
 	struct mutex lock;
 };
 
@@ -177,7 +185,7 @@ int vfio_group_enter_cdev(struct vfio_node *node);
 void vfio_group_leave_cdev(struct vfio_node *node);
 struct vfio_group *vfio_group_from_file(struct file *file);
 struct vfio_kvm *vfio_group_kvm(struct vfio_group *group);
-bool vfio_group_is_coherent(struct vfio_group *group);
+bool vfio_group_promise_coherency(struct vfio_group *group);
 
 /* kvm.c */
 void vfio_kvm_init(struct vfio_kvm *name);
@@ -191,6 +199,7 @@ int vfio_handle_open(struct vfio_handle *handle, struct kvm *kvm);
 void vfio_handle_close(struct vfio_handle *handle);
 void vfio_handle_publish(struct vfio_handle *handle);
 bool vfio_handle_is_bound(struct vfio_handle *handle);
+bool vfio_handle_promise_coherency(struct vfio_handle *handle);
 int vfio_handle_pm_get(struct vfio_handle *handle);
 void vfio_handle_pm_put(struct vfio_handle *handle);
 long vfio_handle_ioctl(struct vfio_handle *handle, unsigned int cmd,
@@ -210,7 +219,12 @@ void vfio_iommufd_unbind(struct vfio_node *node);
 int vfio_iommufd_attach(struct vfio_node *node, u32 *pt_id);
 int vfio_iommufd_replace(struct vfio_node *node, u32 *pt_id);
 void vfio_iommufd_detach(struct vfio_node *node);
-bool vfio_iommufd_is_coherent(const struct vfio_node *node);
+bool vfio_iommufd_will_be_coherent(const struct vfio_node *node);
+int vfio_iommufd_require_coherency(struct vfio_node *node);
+void vfio_iommufd_place(struct vfio_node *node, struct iommufd_place *place);
+
+/* fdinfo.c */
+void vfio_fdinfo_show(struct seq_file *m, struct vfio_handle *handle);
 
 /* feature.c */
 int vfio_feature_ioctl(struct vfio_device *vdev,

@@ -197,6 +197,28 @@ u32 iommufd_device_to_id(struct iommufd_device *idev);
  */
 bool iommufd_device_enforces_coherency(struct iommufd_device *idev);
 
+/**
+ * struct iommufd_place - where a device is, for people to read
+ * @context: number of its context, as in the context's fdinfo
+ * @hwpt_id: the page table it is attached to, or 0
+ * @ioas_id: the address space it is attached to, or 0
+ */
+struct iommufd_place {
+	u64 context;
+	u32 hwpt_id;
+	u32 ioas_id;
+};
+
+/**
+ * iommufd_device_place - where is a device now?
+ * @idev: bound device
+ * @place: filled
+ *
+ * Takes no lock: it may be somewhere else on return.
+ */
+void iommufd_device_place(struct iommufd_device *idev,
+			  struct iommufd_place *place);
+
 /*
  * Access: a driver that does no DMA of its own reaches, by IOVA, the memory that
  * userspace has mapped in an IOAS.
@@ -261,6 +283,10 @@ int iommufd_access_replace(struct iommufd_access *access, u32 ioas_id);
 
 /* Let go of the IOAS, and by @unmap of all that is pinned. Never fails. */
 void iommufd_access_detach(struct iommufd_access *access);
+
+/* As iommufd_device_place(), with a short lock. */
+void iommufd_access_place(struct iommufd_access *access,
+			  struct iommufd_place *place);
 
 /* For iommufd_access_pin_pages() and iommufd_access_rw(). */
 #define IOMMUFD_ACCESS_WRITE	(1U << 0)
