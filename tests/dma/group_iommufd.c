@@ -5,9 +5,13 @@
  * kvm_amd or kvm_intel).
  */
 #include <stddef.h>
+#include <signal.h>
+#include <sys/wait.h>
+
 #include <linux/kvm.h>
 
 #include "../kselftest/group_utils.h"
+#include "slow_memory.h"
 #include "stage.h"
 #include "kselftest_harness.h"
 
@@ -281,6 +285,115 @@ TEST_F(both, kvm_goes_before_or_after_the_group)
 	group = group_open(self->path);
 	EXPECT_LE(0, group);
 	close(group);
+}
+
+/* What others ask of a group while it waits for memory. */
+enum ask { STATUS, SET, UNSET, DEVICE, OPEN, BIND, KVM, NR_ASKS };
+
+struct joining {
+	pthread_t thread;
+	int group, iommufd, rc;
+};
+
+static void *join_container(void *arg)
+{
+	struct joining *joining = arg;
+
+	joining->rc = group_set_container(joining->group, joining->iommufd);
+	return NULL;
+}
+
+static void ask_group(enum ask ask, int group, const char *path, const char *bdf,
+		      int iommufd, int dev)
+{
+	int vm;
+
+	switch (ask) {
+	case STATUS:
+		group_status(group);
+		break;
+	case SET:
+		group_set_container(group, iommufd);
+		break;
+	case UNSET:
+		group_unset_container(group);
+		break;
+	case DEVICE:
+		group_device(group, bdf);
+		break;
+	case OPEN:
+		group_open(path);
+		break;
+	case BIND:
+		vfio_bind(dev, iommufd, NULL);
+		break;
+	default:
+		/* Only the process that made it may use a VM. */
+		kvm_file(kvm_vfio(&vm), KVM_DEV_VFIO_GROUP_ADD, group);
+	}
+	_exit(0);
+}
+
+/* Within the time that a killed process may take; the status or -1. */
+static int reap(pid_t pid)
+{
+	int i, status;
+
+	for (i = 0; i < 500; i++) {
+		if (waitpid(pid, &status, WNOHANG) == pid)
+			return status;
+		usleep(10000);
+	}
+	return -1;
+}
+
+TEST_F(both, who_waits_for_a_group_that_waits_for_memory_can_be_killed)
+{
+	struct joining joining = { .iommufd = self->iommufd };
+	int dev, status;
+	uint32_t ioas = self->ioas;
+	struct slow_memory slow;
+	enum ask ask;
+	pid_t pid;
+
+	ASSERT_EQ(0, slow_memory_make(&slow, PAGE));
+	ASSERT_EQ(0, ioas_map_fixed(self->iommufd, ioas, RW, slow.p, PAGE, X));
+	ASSERT_EQ(0, iommufd_vfio_ioas(self->iommufd, IOMMU_VFIO_IOAS_SET, &ioas));
+	dev = edu_open();
+	ASSERT_LE(0, dev);
+	joining.group = group_open(self->path);
+	ASSERT_LE(0, joining.group);
+	ASSERT_EQ(0, pthread_create(&joining.thread, NULL, join_container,
+				    &joining));
+	ASSERT_EQ(0, slow_memory_wait(&slow));
+
+	for (ask = 0; ask < NR_ASKS; ask++) {
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid)
+			ask_group(ask, joining.group, self->path, self->bdf,
+				  self->iommufd, dev);
+		usleep(200000);
+		EXPECT_EQ(0, waitpid(pid, &status, WNOHANG)) {
+			TH_LOG("question %d did not wait", ask);
+		}
+		kill(pid, SIGKILL);
+		EXPECT_EQ(SIGKILL, reap(pid)) {
+			TH_LOG("question %d cannot be killed", ask);
+		}
+	}
+
+	ASSERT_EQ(0, slow_memory_let_in(&slow));
+	pthread_join(joining.thread, NULL);
+	EXPECT_EQ(0, joining.rc);
+	EXPECT_EQ(VFIO_GROUP_FLAGS_VIABLE | VFIO_GROUP_FLAGS_CONTAINER_SET,
+		  group_status(joining.group));
+	close(joining.group);
+	EXPECT_EQ(0, vfio_bind(dev, self->iommufd, NULL));
+	close(dev);
+	EXPECT_EQ(0, ioas_unmap(self->iommufd, ioas, X, PAGE, NULL));
+	close(slow.uffd);
+	munmap(slow.p, slow.length);
 }
 
 TEST_HARNESS_MAIN
