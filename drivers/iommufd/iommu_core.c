@@ -60,6 +60,9 @@ int core_group_claim(struct iommu_group *group, void *owner)
 {
 	int rc = iommu_group_claim_dma_owner(group, owner);
 
+	/* This is how the core says that it could not make a blocking domain. */
+	if (rc == -EINVAL)
+		rc = -ENOMEM;
 	/* The core does not tell a driver from another owner. */
 	if (rc == -EPERM &&
 	    iommu_group_for_each_dev(group, NULL, kernel_does_dma))
