@@ -73,7 +73,8 @@ struct world {
 	/* Descriptors and IDs stay the same, see close_everything(). */
 	struct context ctx;
 	atomic_uint loose_ioas, loose_hwpt, loose_dev;
-	atomic_uint auto_hwpt;	/* of the device that attached last */
+	/* Of the device that attached last, which may have gone since. */
+	atomic_uint auto_hwpt, last_idev;
 	atomic_uint max_id;
 	uint8_t *buf;
 	uint8_t *shaky, *aside;
@@ -230,6 +231,7 @@ static void note_dev(struct world *w, const struct stdev *dev)
 	note_id(w, dev->idev);
 	note_id(w, dev->hwpt);
 	atomic_store(&w->auto_hwpt, dev->hwpt);
+	atomic_store(&w->last_idev, dev->idev);
 }
 
 #define STEP(call)							\
@@ -679,6 +681,11 @@ static const struct stdev *some_dev(struct world *w, struct race_actor *a)
 	return &w->ctx.ids.dev[rnd(a, 3)];
 }
 
+static uint32_t some_idev(struct world *w, struct race_actor *a)
+{
+	return rnd(a, 2) ? some_dev(w, a)->idev : atomic_load(&w->last_idev);
+}
+
 /* Attaching to whatever that ID is now, with whatever is mapped there. */
 #define ATTACH_ERRORS	ENOENT, EINVAL, EADDRINUSE, EFAULT
 
@@ -974,7 +981,7 @@ static void alloc_hwpt(struct world *w, struct race_actor *a)
 {
 	uint32_t id;
 
-	if (CALL(a, hwpt_alloc(w->ctx.fd, some_dev(w, a)->idev, some_ioas(w, a),
+	if (CALL(a, hwpt_alloc(w->ctx.fd, some_idev(w, a), some_ioas(w, a),
 			       &id),
 		 ENOENT, EINVAL, EADDRINUSE, EFAULT))
 		return;
@@ -1001,7 +1008,7 @@ static void get_hw_info(struct world *w, struct race_actor *a)
 	uint64_t data;
 	uint32_t length = sizeof(data), type;
 
-	CALL(a, hw_info(w->ctx.fd, some_dev(w, a)->idev, &data, &length, &type),
+	CALL(a, hw_info(w->ctx.fd, some_idev(w, a), &data, &length, &type),
 	     ENOENT);
 }
 
