@@ -343,6 +343,117 @@ TEST_F(op, access_operations_say_what_is_wrong)
 	EXPECT_EQ(0, iommufd_destroy(self->fd, self->ioas));
 }
 
+/*
+ * Thousands of runs of single pages, pinned piece by piece
+ */
+
+#define SCATTERED	2048UL
+#define PIECES		48
+
+struct piece {
+	uint32_t id;		/* of the pinned pages, 0: none */
+	unsigned long first, nr;
+};
+
+/* Touched in a random order, so that no page lies behind its neighbour. */
+static void *scattered_alloc(unsigned int *seed)
+{
+	void *p = mmap(NULL, SCATTERED * PAGE, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned long order[SCATTERED], i, j;
+
+	if (p == MAP_FAILED)
+		return NULL;
+	madvise(p, SCATTERED * PAGE, MADV_NOHUGEPAGE);
+	for (i = 0; i < SCATTERED; i++) {
+		j = rand_r(seed) % (i + 1);
+		order[i] = order[j];
+		order[j] = i;
+	}
+	for (i = 0; i < SCATTERED; i++)
+		memset(p + order[i] * PAGE, order[i], PAGE);
+	return p;
+}
+
+/* Each page is pinned once if a piece has it, and not otherwise. */
+static bool pins_are_those_of(int fd, void *buf, const struct piece *pieces,
+			      bool all)
+{
+	unsigned char wanted[SCATTERED];
+	unsigned long i, from;
+
+	memset(wanted, all, sizeof(wanted));
+	for (i = 0; i < PIECES; i++)
+		if (pieces[i].id)
+			memset(&wanted[pieces[i].first], 1, pieces[i].nr);
+	for (i = 0; i < SCATTERED; i = from) {
+		for (from = i; from < SCATTERED && wanted[from] == wanted[i];)
+			from++;
+		if (check_refs(fd, buf + i * PAGE, (from - i) * PAGE,
+			       wanted[i]))
+			return false;
+	}
+	return true;
+}
+
+TEST_F_TIMEOUT(op, scattered_memory_is_pinned_where_somebody_needs_it, 120)
+{
+	struct piece pieces[PIECES] = {};
+	unsigned int step, seed = 2026;
+	struct stdev stdev;
+	bool attached = false;
+	struct piece *p;
+	uint32_t ioas;
+	int access;
+	void *buf;
+
+	ASSERT_EQ(0, ioas_alloc(self->fd, &ioas));
+	buf = scattered_alloc(&seed);
+	ASSERT_NE(NULL, buf);
+	ASSERT_EQ(0, ioas_map_fixed(self->fd, ioas, RW, buf, SCATTERED * PAGE,
+				    BASE));
+	access = access_open(self->fd, ioas, MOCK_ACCESS_PINS);
+	ASSERT_LE(0, access);
+	for (step = 0; step < 1500; step++) {
+		p = &pieces[rand_r(&seed) % PIECES];
+		if (rand_r(&seed) % 256 == 0) {
+			attached = !attached;
+			ASSERT_EQ(0, attached ?
+				     stdev_add(self->fd, ioas, &stdev) :
+				     iommufd_destroy(self->fd, stdev.id));
+			ASSERT_EQ(0, attached ?
+				     check_map(self->fd, stdev.hwpt, BASE,
+					       SCATTERED * PAGE, buf) : 0);
+		} else if (p->id) {
+			ASSERT_EQ(0, access_unpin(self->fd, access, p->id));
+			p->id = 0;
+		} else {
+			/* Many short ones, some that go over most of it. */
+			p->first = rand_r(&seed) % SCATTERED;
+			p->nr = 1 + rand_r(&seed) %
+				(rand_r(&seed) % 4 ? 12 : SCATTERED);
+			if (p->nr > SCATTERED - p->first)
+				p->nr = SCATTERED - p->first;
+			ASSERT_EQ(0, access_pin(self->fd, access, 0,
+						BASE + p->first * PAGE,
+						p->nr * PAGE,
+						buf + p->first * PAGE, &p->id));
+		}
+		ASSERT_TRUE(step % 32 ||
+			    pins_are_those_of(self->fd, buf, pieces,
+					      attached)) {
+			TH_LOG("step %u", step);
+		}
+	}
+	EXPECT_EQ(0, attached ? iommufd_destroy(self->fd, stdev.id) : 0);
+	for (p = pieces; p < pieces + PIECES; p++)
+		EXPECT_EQ(0, p->id ? access_unpin(self->fd, access, p->id) : 0);
+	EXPECT_EQ(0, check_refs(self->fd, buf, SCATTERED * PAGE, 0));
+	EXPECT_EQ(0, close(access));
+	EXPECT_EQ(0, iommufd_destroy(self->fd, ioas));
+	munmap(buf, SCATTERED * PAGE);
+}
+
 TEST_F(op, closing_takes_everything_down_in_any_state)
 {
 	struct stdev s[3];
