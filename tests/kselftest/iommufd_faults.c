@@ -44,6 +44,8 @@ static int watched_ioctl(int fd, unsigned long cmd, void *arg);
 
 #undef ioctl
 
+#include "group_utils.h"	/* of its calls those through ioctl_rc() are watched */
+
 static bool touched;
 
 static int watched_ioctl(int fd, unsigned long cmd, void *arg)
@@ -52,6 +54,8 @@ static int watched_ioctl(int fd, unsigned long cmd, void *arg)
 	uint32_t size;
 	int rc;
 
+	if (!arg)
+		return ioctl(fd, cmd, arg);
 	memcpy(&size, arg, sizeof(size));
 	memcpy(before, arg, size);
 	rc = ioctl(fd, cmd, arg);
@@ -104,6 +108,7 @@ struct world {
 	/* What calls leave behind for their undoing */
 	int access;
 	int file;
+	int group;
 	uint32_t id;
 	uint32_t pin;
 	uint32_t flags;
@@ -326,6 +331,8 @@ static void state_read(struct state *state, const struct world *w)
 	     "compat IOAS");
 	for (i = 0; i < w->nr_devices; i++)
 		note(state, w->dev[i].hwpt, "table of device %u", i);
+	if (w->group >= 0)
+		note(state, group_status(w->group), "group");
 	for (i = 0; i < NR_IOAS; i++)
 		state_ioas(state, w, i, w->ioas[i]);
 	if (w->extra)
@@ -527,6 +534,7 @@ static void world_make(struct __test_metadata *_metadata, struct world *w)
 	paint(w->buf, LENGTH, 1);
 	w->access = -1;
 	w->file = -1;
+	w->group = -1;
 	w->fd = iommufd_open();
 	ASSERT_LE(0, w->fd);
 	for (i = 0; i < NR_IOAS; i++) {
@@ -880,6 +888,42 @@ static int undo_access_replace(struct world *w)
 	return access_replace(w->fd, w->access, w->ioas[0]) ?: call_pin(w);
 }
 
+/* The ioctls of the type1 container, which /dev/iommu has as well. */
+static int call_dma_map(struct world *w)
+{
+	const struct piece *p = &w->piece[0];
+
+	return dma_map(w->fd, DMA_RW, p->va, p->length, p->iova);
+}
+
+static int call_dma_unmap(struct world *w)
+{
+	int64_t length = dma_unmap(w->fd, 0, BASE, LENGTH);
+
+	return length < 0 ? length : 0;
+}
+
+static int call_dma_unmap_all(struct world *w)
+{
+	int64_t length = dma_unmap(w->fd, VFIO_DMA_UNMAP_FLAG_ALL, 0, 0);
+
+	return length < 0 ? length : 0;
+}
+
+static int call_type1_info(struct world *w)
+{
+	struct {
+		struct vfio_iommu_type1_info info;
+		char caps[128];
+	} cmd = { .info.argsz = sizeof(cmd) };
+	int rc = ioctl(w->fd, VFIO_IOMMU_GET_INFO, &cmd) ? -errno : 0;
+
+	/* The capabilities go first, the struct that tells of them last. */
+	if (rc)
+		touched = false;
+	return rc;
+}
+
 /*
  * What is done in an address space, with none, one and two page tables under it
  */
@@ -1059,6 +1103,30 @@ TEST_F_TIMEOUT(space, unmap, SWEEP_TIMEOUT)
 		"UNMAP of several", call_unmap_range, undo_unmap_all });
 	sweep(_metadata, w, &(struct scenario){
 		"UNMAP of all", call_unmap_all, undo_unmap_all });
+}
+
+TEST_F_TIMEOUT(space, container, SWEEP_TIMEOUT)
+{
+	struct world *w = &self->w;
+
+	ASSERT_EQ(0, iommufd_vfio_ioas(w->fd, IOMMU_VFIO_IOAS_SET,
+				       &w->ioas[0]));
+	ASSERT_EQ(0, container_set_iommu(w->fd, VFIO_TYPE1v2_IOMMU));
+	add_piece(w, 0, BASE, LENGTH, w->buf);
+	sweep(_metadata, w, &(struct scenario){
+		"VFIO_IOMMU_MAP_DMA", call_dma_map, call_dma_unmap,
+		.pages = true,
+		.starve = true });
+	sweep(_metadata, w, &(struct scenario){
+		"VFIO_IOMMU_GET_INFO", call_type1_info, nothing });
+	ASSERT_EQ(0, call_dma_map(w));
+	sweep(_metadata, w, &(struct scenario){
+		"VFIO_IOMMU_UNMAP_DMA", call_dma_unmap, call_dma_map,
+		.reports_late = true });
+	sweep(_metadata, w, &(struct scenario){
+		"VFIO_IOMMU_UNMAP_DMA of all", call_dma_unmap_all,
+		call_dma_map, .reports_late = true });
+	ASSERT_EQ(0, call_dma_unmap(w));
 }
 
 /*
@@ -1684,6 +1752,89 @@ TEST_F_TIMEOUT(real, device_is_there_while_memory_comes_and_goes, SWEEP_TIMEOUT)
 	sweep(_metadata, w, &(struct scenario){
 		"MAP of a huge page with a real device", call_map, undo_map });
 	ASSERT_EQ(0, undo_attach(w));
+}
+
+/*
+ * A real group. Leaving a container gives the group back, see the top: only
+ * joining is swept.
+ */
+
+static int call_set_container(struct world *w)
+{
+	return group_set_container(w->group, w->file >= 0 ? w->file : w->fd);
+}
+
+static int undo_set_container(struct world *w)
+{
+	return group_unset_container(w->group);
+}
+
+static int call_group_open(struct world *w)
+{
+	w->group = group_open(w->data);
+	return w->group < 0 ? w->group : 0;
+}
+
+static int undo_group_open(struct world *w)
+{
+	int rc = close(w->group) ? -errno : 0;
+
+	w->group = -1;
+	return rc;
+}
+
+FIXTURE(group)
+{
+	struct baseline baseline;
+	struct world w;
+};
+
+FIXTURE_SETUP(group)
+{
+	struct world *w = &self->w;
+	char bdf[16];
+
+	if (fault_none())
+		SKIP(return, "no fault injection in this kernel");
+	baseline_read(&self->baseline);
+	world_make(_metadata, w);
+	w->blind = true;
+	add_piece(w, 0, BASE, LENGTH, w->buf);
+	ASSERT_EQ(0, call_map(w));
+	ASSERT_EQ(0, iommufd_vfio_ioas(w->fd, IOMMU_VFIO_IOAS_SET,
+				       &w->ioas[0]));
+	ASSERT_EQ(0, edu_group_path(0, bdf, w->data));
+}
+
+FIXTURE_TEARDOWN(group)
+{
+	world_end(_metadata, &self->w);
+	baseline_expect(_metadata, &self->baseline);
+}
+
+TEST_F_TIMEOUT(group, joins_a_container, SWEEP_TIMEOUT)
+{
+	struct world *w = &self->w;
+
+	ASSERT_EQ(0, call_group_open(w));
+	sweep(_metadata, w, &(struct scenario){
+		"GROUP_SET_CONTAINER to /dev/iommu with a mapping",
+		call_set_container, undo_set_container,
+		.starve = true });
+	w->file = container_open();
+	ASSERT_LE(0, w->file);
+	sweep(_metadata, w, &(struct scenario){
+		"GROUP_SET_CONTAINER to the node",
+		call_set_container, undo_set_container,
+		.starve = true });
+	ASSERT_EQ(0, close(w->file));
+	ASSERT_EQ(0, undo_group_open(w));
+}
+
+TEST_F_TIMEOUT(group, opens, SWEEP_TIMEOUT)
+{
+	sweep(_metadata, &self->w, &(struct scenario){
+		"open of a group", call_group_open, undo_group_open });
 }
 
 /*
