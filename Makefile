@@ -5,6 +5,7 @@
 #   make modules              iommufd.ko and vfio.ko for KDIR's kernel
 #        samples              drivers/samples: a device that needs no hardware
 #        tools examples       the vfio-cdev tool, the example drivers
+#        clients              what the tests of QEMU and DPDK boot
 #        test-host            pure-logic code in userspace, under sanitizers
 #        fuzz                 the same led by coverage, OPERATIONS=50000000
 #        test-vm              every line of tests/vm/ring2 in a virtual machine
@@ -112,6 +113,10 @@ kselftest:
 	@mkdir -p $(top)/tests/kselftest
 	$(MAKE) -C tests/kselftest O=$(top)/tests/kselftest all
 
+clients:
+	@mkdir -p $(top)/tests/clients
+	$(MAKE) -C tests/clients O=$(top)/tests/clients all
+
 test-host:
 	@mkdir -p $(top)/tests/host
 	$(MAKE) -C tests/host O=$(top)/tests/host check
@@ -121,7 +126,7 @@ fuzz:
 	@mkdir -p $(top)/tests/fuzz
 	$(MAKE) -C tests/fuzz O=$(top)/tests/fuzz $(if $(OPERATIONS),OPERATIONS=$(OPERATIONS)) check
 
-test-vm: modules samples tools examples kselftest
+test-vm: modules samples tools examples kselftest clients
 	$(MAKE) modules TEST=1
 	tests/vm/ring
 
@@ -181,6 +186,6 @@ endef
 clean:
 	rm -rf $(top)
 
-.PHONY: all kdir print-kdir mirror modules sparse tools examples kselftest test-host fuzz test-vm \
-	debug-modules test-races test-debug lint bench install uninstall clean
+.PHONY: all kdir print-kdir mirror modules sparse tools examples kselftest clients test-host fuzz \
+	test-vm debug-modules test-races test-debug lint bench install uninstall clean
 .PHONY: samples
