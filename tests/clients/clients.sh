@@ -95,9 +95,9 @@ group_of() {
 
 # shellcheck disable=SC2034 # for those who source this
 pxe_rom=/usr/lib/ipxe/qemu/pxe-e1000e.rom
-qemu="qemu-system-x86_64"
+qemu=(qemu-system-x86_64)
 
-# inner <accelerator> <argument>...: run $qemu until what it boots ends it. Leaves
+# inner <accelerator> <argument>...: run ${qemu[@]} until what it boots ends it. Leaves
 # $status (33 is what boot.S ends with), $serial what it said, $held the files
 # below /dev that QEMU had open and that matter here, $err QEMU's own words.
 inner() {
@@ -105,7 +105,8 @@ inner() {
 	shift
 
 	: > "$tap_dir/serial"
-	timeout 300 "$qemu" -nodefaults -no-user-config -display none -no-reboot -m 32 \
+	chmod 666 "$tap_dir/serial"
+	timeout 300 "${qemu[@]}" -nodefaults -no-user-config -display none -no-reboot -m 32 \
 		-accel "$accel" -serial "file:$tap_dir/serial" \
 		-device isa-debug-exit,iobase=0xf4,iosize=4 "$@" \
 		< /dev/null > "$tap_dir/err" 2>&1 &

@@ -6,6 +6,7 @@
 #   run command...		runs it; leaves $status, $out, $err
 #   is NAME WANT GOT		one test: equal?
 #   like NAME PATTERN GOT	one test: does the shell pattern fit?
+#   tap_skip NAME REASON	one test that cannot run
 #   expect NAME STATUS OUT ERR	one test of the last run; OUT and ERR in full,
 #				or a pattern after "~", or "*" for anything
 
@@ -54,6 +55,11 @@ fits() {	# <pattern or text> <text>
 		[[ $2 == ${1#\~} ]] ;;
 	*)	[ "$1" = "$2" ] ;;
 	esac
+}
+
+tap_skip() {	# <name> <reason>
+	nr_tests=$((nr_tests + 1))
+	echo "ok $nr_tests - $1 # SKIP $2"
 }
 
 like() {
