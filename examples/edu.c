@@ -209,22 +209,34 @@ static void edu_close(struct edu *edu)
 	edu->eventfd = -1;
 }
 
-static int edu_open(struct edu *edu, const char *name)
-{
-	const struct vcdev_pci *pci;
-	struct vcdev_region bar;
-	uint32_t liveness;
+/* The ways to a device: its own file, or its group with one of two containers */
+enum way { WAY_CDEV, WAY_GROUP, WAY_CONTAINER };
 
-	memset(edu, 0, sizeof(*edu));
-	edu->eventfd = -1;
+/* Open, bind, attach: what the other ways do in one. */
+static int open_by_group(struct edu *edu, const char *name, enum way way)
+{
+	int rc;
+
+	if (way == WAY_GROUP)
+		rc = vcdev_ctx_open(NULL, &edu->ctx, &err);
+	else
+		rc = vcdev_ctx_open_container(NULL, &edu->ctx, &err);
+	if (rc)
+		return fail_lib("open a container");
+	if (vcdev_dev_open_group(NULL, name, edu->ctx, &edu->dev, &edu->ioas, &err))
+		return fail_lib("open");
+	return 0;
+}
+
+static int open_cdev(struct edu *edu, const char *name)
+{
 	if (vcdev_dev_open(NULL, name, &edu->dev, &err))
 		return fail_lib("open");
-	pci = vcdev_dev_pci(edu->dev);
-	if (pci->vendor != EDU_VENDOR || pci->device != EDU_DEVICE) {
-		fprintf(stderr, "edu: %s is %04x:%04x, not an edu device\n", pci->bdf,
-			pci->vendor, pci->device);
-		return -ENODEV;
-	}
+	return 0;
+}
+
+static int bind_cdev(struct edu *edu)
+{
 	if (vcdev_ctx_open(NULL, &edu->ctx, &err))
 		return fail_lib("open a context");
 	if (vcdev_dev_bind(edu->dev, edu->ctx, &err))
@@ -233,6 +245,32 @@ static int edu_open(struct edu *edu, const char *name)
 		return fail_lib("make an IOAS");
 	if (vcdev_dev_attach(edu->dev, edu->ioas, NULL, &err))
 		return fail_lib("attach");
+	return 0;
+}
+
+static int edu_open(struct edu *edu, const char *name, enum way way)
+{
+	const struct vcdev_pci *pci;
+	struct vcdev_region bar;
+	uint32_t liveness;
+	int rc;
+
+	memset(edu, 0, sizeof(*edu));
+	edu->eventfd = -1;
+	rc = way == WAY_CDEV ? open_cdev(edu, name) : open_by_group(edu, name, way);
+	if (rc)
+		return rc;
+	pci = vcdev_dev_pci(edu->dev);
+	if (pci->vendor != EDU_VENDOR || pci->device != EDU_DEVICE) {
+		fprintf(stderr, "edu: %s is %04x:%04x, not an edu device\n", pci->bdf,
+			pci->vendor, pci->device);
+		return -ENODEV;
+	}
+	if (way == WAY_CDEV) {
+		rc = bind_cdev(edu);
+		if (rc)
+			return rc;
+	}
 	if (vcdev_dev_enable(edu->dev, true, &err))
 		return fail_lib("enable DMA");
 	if (vcdev_region_get(edu->dev, VFIO_PCI_BAR0_REGION_INDEX, &bar, &err))
@@ -669,6 +707,8 @@ static void usage(FILE *out)
 	      "  --iova N    IOVA to use, below 256 MiB unless the device has a wider\n"
 	      "              dma_mask (0x100000)\n"
 	      "  --intx      use INTx, not MSI\n"
+	      "  --group     open it by its IOMMU group, with /dev/iommu as the container\n"
+	      "  --container the same with /dev/vfio/vfio; neither with --replace, --detach\n"
 	      "  --replace   replace the IOAS of the attached device\n"
 	      "  --stray     DMA to unmapped and read-only IOVAs, which must be stopped\n"
 	      "  --detach    DMA of the detached device, which must be stopped\n"
@@ -679,13 +719,16 @@ static void usage(FILE *out)
 	      out);
 }
 
-enum { OPT_IOVA = 256, OPT_INTX, OPT_REPLACE, OPT_STRAY, OPT_DETACH, OPT_CLOSE, OPT_ALL };
+enum { OPT_IOVA = 256, OPT_INTX, OPT_REPLACE, OPT_STRAY, OPT_DETACH, OPT_CLOSE,
+	OPT_ALL, OPT_GROUP, OPT_CONTAINER };
 
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "iova", required_argument, NULL, OPT_IOVA },
 		{ "intx", no_argument, NULL, OPT_INTX },
+		{ "group", no_argument, NULL, OPT_GROUP },
+		{ "container", no_argument, NULL, OPT_CONTAINER },
 		{ "replace", no_argument, NULL, OPT_REPLACE },
 		{ "stray", no_argument, NULL, OPT_STRAY },
 		{ "detach", no_argument, NULL, OPT_DETACH },
@@ -696,6 +739,7 @@ int main(int argc, char **argv)
 	};
 	bool intx = false, replace = false, stray = false, detach = false, closed = false;
 	uint64_t iova = DEFAULT_IOVA;
+	enum way way = WAY_CDEV;
 	struct edu edu;
 	int option, rc;
 	char *end;
@@ -712,6 +756,12 @@ int main(int argc, char **argv)
 			break;
 		case OPT_INTX:
 			intx = true;
+			break;
+		case OPT_GROUP:
+			way = WAY_GROUP;
+			break;
+		case OPT_CONTAINER:
+			way = WAY_CONTAINER;
 			break;
 		case OPT_REPLACE:
 			replace = true;
@@ -736,12 +786,12 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
-	if (optind + 1 != argc) {
+	if (optind + 1 != argc || (way != WAY_CDEV && (replace || detach))) {
 		usage(stderr);
 		return 2;
 	}
 
-	rc = edu_open(&edu, argv[optind]);
+	rc = edu_open(&edu, argv[optind], way);
 	if (!rc)
 		rc = test_dma(&edu, iova);
 	if (!rc)

@@ -364,20 +364,51 @@ static int create_io_queue(struct nvme *nvme, unsigned int depth)
 
 /* ----------------------------------------------------------- open and close */
 
-static int open_device(struct nvme *nvme, const char *name)
+/* Bound and attached already: joining the container does that. */
+static int open_by_group(struct nvme *nvme, const char *name, enum nvme_way way,
+			 struct vcdev_error *err)
+{
+	int rc;
+
+	if (way == NVME_BY_GROUP)
+		rc = vcdev_ctx_open(NULL, &nvme->ctx, err);
+	else
+		rc = vcdev_ctx_open_container(NULL, &nvme->ctx, err);
+	if (rc)
+		return rc;
+	return vcdev_dev_open_group(NULL, name, nvme->ctx, &nvme->dev, &nvme->ioas, err);
+}
+
+static int bind_cdev(struct nvme *nvme, struct vcdev_error *err)
+{
+	int rc;
+
+	rc = vcdev_ctx_open(NULL, &nvme->ctx, err);
+	if (!rc)
+		rc = vcdev_dev_bind(nvme->dev, nvme->ctx, err);
+	if (!rc)
+		rc = vcdev_ioas_alloc(nvme->ctx, &nvme->ioas, err);
+	if (!rc)
+		rc = vcdev_dev_attach(nvme->dev, nvme->ioas, NULL, err);
+	return rc;
+}
+
+static int open_device(struct nvme *nvme, const char *name, enum nvme_way way)
 {
 	struct vcdev_region bar;
 	struct vcdev_error err;
 	void *addr;
+	int rc;
 
-	if (vcdev_dev_open(NULL, name, &nvme->dev, &err))
+	if (way == NVME_BY_CDEV)
+		rc = vcdev_dev_open(NULL, name, &nvme->dev, &err);
+	else
+		rc = open_by_group(nvme, name, way, &err);
+	if (rc)
 		return nvme_fail_lib(nvme, &err);
 	if (vcdev_dev_pci(nvme->dev)->class_code != 0x010802)
 		return nvme_fail(nvme, -ENODEV, "is not an NVMe controller");
-	if (vcdev_ctx_open(NULL, &nvme->ctx, &err) ||
-	    vcdev_dev_bind(nvme->dev, nvme->ctx, &err) ||
-	    vcdev_ioas_alloc(nvme->ctx, &nvme->ioas, &err) ||
-	    vcdev_dev_attach(nvme->dev, nvme->ioas, NULL, &err) ||
+	if ((way == NVME_BY_CDEV && bind_cdev(nvme, &err)) ||
 	    vcdev_region_get(nvme->dev, VFIO_PCI_BAR0_REGION_INDEX, &bar, &err))
 		return nvme_fail_lib(nvme, &err);
 	nvme->bar_size = bar.size;
@@ -462,8 +493,8 @@ static int enable(struct nvme *nvme)
 	return wait_ready(nvme, true);
 }
 
-int nvme_open(struct nvme *nvme, const char *name, uint32_t nsid, uint64_t iova,
-	      unsigned int depth)
+int nvme_open(struct nvme *nvme, const char *name, enum nvme_way way, uint32_t nsid,
+	      uint64_t iova, unsigned int depth)
 {
 	struct vcdev_error err;
 	int rc, i;
@@ -474,7 +505,7 @@ int nvme_open(struct nvme *nvme, const char *name, uint32_t nsid, uint64_t iova,
 	nvme->iova = iova;
 	for (i = 0; i < NVME_MAX_VECTORS; i++)
 		nvme->eventfds[i] = -1;
-	rc = open_device(nvme, name);
+	rc = open_device(nvme, name, way);
 	if (rc)
 		return rc;
 	nvme->mem = alloc_mem();

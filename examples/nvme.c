@@ -29,6 +29,7 @@ struct options {
 	uint32_t nsid;
 	unsigned int depth;
 	bool verify, selftest, replace;
+	enum nvme_way way;
 };
 
 static int fail(const char *what)
@@ -359,6 +360,8 @@ static void usage(FILE *out)
 	      "  --selftest     random data written, flushed, read, compared; the old blocks\n"
 	      "                 are put back\n"
 	      "  --replace      the same with the IOAS replaced between the commands\n"
+	      "  --group        open it by its IOMMU group, with /dev/iommu as the container\n"
+	      "  --container    the same with /dev/vfio/vfio; neither with --replace\n"
 	      "\n"
 	      "  --lba N        first block (0)\n"
 	      "  --count N      number of blocks (1)\n"
@@ -380,13 +383,15 @@ static bool parse_u64(const char *text, uint64_t *value)
 
 enum {
 	OPT_WRITE = 256, OPT_READ, OPT_VERIFY, OPT_SELFTEST, OPT_REPLACE, OPT_LBA, OPT_COUNT,
-	OPT_NSID, OPT_DEPTH, OPT_IOVA,
+	OPT_NSID, OPT_DEPTH, OPT_IOVA, OPT_GROUP, OPT_CONTAINER,
 };
 
 /* Returns 0, 2 for a wrong command line, or 3 if all is said and done. */
 static int parse(int argc, char **argv, struct options *options)
 {
 	static const struct option longs[] = {
+		{ "group", no_argument, NULL, OPT_GROUP },
+		{ "container", no_argument, NULL, OPT_CONTAINER },
 		{ "write", required_argument, NULL, OPT_WRITE },
 		{ "read", required_argument, NULL, OPT_READ },
 		{ "verify", no_argument, NULL, OPT_VERIFY },
@@ -407,6 +412,12 @@ static int parse(int argc, char **argv, struct options *options)
 	*options = (struct options){ .count = 1, .iova = DEFAULT_IOVA, .nsid = 1, .depth = 16 };
 	while (good && (option = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
 		switch (option) {
+		case OPT_GROUP:
+			options->way = NVME_BY_GROUP;
+			break;
+		case OPT_CONTAINER:
+			options->way = NVME_BY_CONTAINER;
+			break;
 		case OPT_WRITE:
 			options->write_file = optarg;
 			break;
@@ -447,6 +458,8 @@ static int parse(int argc, char **argv, struct options *options)
 			good = false;
 		}
 	}
+	if (options->replace && options->way != NVME_BY_CDEV)
+		good = false;
 	if (!good || optind + 1 != argc) {
 		usage(stderr);
 		return 2;
@@ -464,7 +477,7 @@ int main(int argc, char **argv)
 	rc = parse(argc, argv, &options);
 	if (rc)
 		return rc == 3 ? 0 : rc;
-	rc = nvme_open(&nvme, options.device, options.nsid, options.iova, options.depth);
+	rc = nvme_open(&nvme, options.device, options.way, options.nsid, options.iova, options.depth);
 	if (rc) {
 		fail_driver(&nvme, options.device, rc);
 		goto out_close;

@@ -152,14 +152,21 @@ struct nvme {
 void *nvme_data(const struct nvme *nvme);
 uint64_t nvme_data_iova(const struct nvme *nvme);
 
+/* The ways to a device: its own file, or its group with one of two containers */
+enum nvme_way {
+	NVME_BY_CDEV,
+	NVME_BY_GROUP,		/* /dev/iommu is the container */
+	NVME_BY_CONTAINER,	/* /dev/vfio/vfio is */
+};
+
 /*
  * Open the controller @name, bring it up, and make an I/O queue pair of @depth
  * (at most NVME_MAX_DEPTH, less if the controller has less). All memory is
  * mapped at @iova. On failure give it to nvme_close(), too, after having looked
  * at the reason.
  */
-int nvme_open(struct nvme *nvme, const char *name, uint32_t nsid, uint64_t iova,
-	      unsigned int depth);
+int nvme_open(struct nvme *nvme, const char *name, enum nvme_way way, uint32_t nsid,
+	      uint64_t iova, unsigned int depth);
 void nvme_close(struct nvme *nvme);
 
 /*

@@ -25,8 +25,8 @@ int vcdev_ioctl(int fd, unsigned long request, void *arg)
 	return rc < 0 ? -errno : rc;
 }
 
-int vcdev_ctx_open(const struct vcdev_host *host, struct vcdev_ctx **ctx,
-		   struct vcdev_error *err)
+int vcdev_ctx_open_file(const struct vcdev_host *host, const char *file,
+			struct vcdev_ctx **ctx, struct vcdev_error *err)
 {
 	struct vcdev_ctx *new_ctx;
 	struct vcdev_path path;
@@ -35,7 +35,7 @@ int vcdev_ctx_open(const struct vcdev_host *host, struct vcdev_ctx **ctx,
 	new_ctx = calloc(1, sizeof(*new_ctx));
 	if (!new_ctx)
 		return vcdev_fail(err, -ENOMEM, "out of memory");
-	vcdev_path(host, &path, "/dev/iommu");
+	vcdev_path(host, &path, "%s", file);
 	new_ctx->fd = open(path.s, O_RDWR | O_CLOEXEC);
 	if (new_ctx->fd < 0) {
 		rc = -errno;
@@ -50,6 +50,12 @@ int vcdev_ctx_open(const struct vcdev_host *host, struct vcdev_ctx **ctx,
 	}
 	*ctx = new_ctx;
 	return 0;
+}
+
+int vcdev_ctx_open(const struct vcdev_host *host, struct vcdev_ctx **ctx,
+		   struct vcdev_error *err)
+{
+	return vcdev_ctx_open_file(host, "/dev/iommu", ctx, err);
 }
 
 void vcdev_ctx_close(struct vcdev_ctx *ctx)

@@ -28,6 +28,7 @@ int vcdev_dev_open(const struct vcdev_host *host, const char *name,
 	new_dev = calloc(1, sizeof(*new_dev));
 	if (!new_dev)
 		return vcdev_fail(err, -ENOMEM, "out of memory");
+	new_dev->group_fd = -1;
 	if (host)
 		new_dev->host = *host;
 	rc = vcdev_pci_find(host, name, &new_dev->pci, err);
@@ -66,6 +67,8 @@ void vcdev_dev_close(struct vcdev_dev *dev)
 	if (!dev)
 		return;
 	close(dev->fd);
+	if (dev->group_fd >= 0)
+		close(dev->group_fd);
 	free(dev->places);
 	free(dev);
 }
@@ -144,6 +147,23 @@ static int fail_bind(const struct vcdev_dev *dev, int rc, struct vcdev_error *er
 	return rc;
 }
 
+int vcdev_dev_init(struct vcdev_dev *dev, struct vcdev_error *err)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	int rc;
+
+	rc = vcdev_ioctl(dev->fd, VFIO_DEVICE_GET_INFO, &info);
+	if (rc)
+		return vcdev_fail(err, rc, "cannot read the device information of %s: %s",
+				  dev->pci.bdf, strerror(-rc));
+	dev->info = (struct vcdev_dev_info){
+		.flags = info.flags,
+		.nr_regions = info.num_regions,
+		.nr_irqs = info.num_irqs,
+	};
+	return vcdev_places_init(dev, err);
+}
+
 int vcdev_dev_bind(struct vcdev_dev *dev, struct vcdev_ctx *ctx, struct vcdev_error *err)
 {
 	/* The size of Linux 6.6, which every later kernel accepts: no token. */
@@ -151,23 +171,13 @@ int vcdev_dev_bind(struct vcdev_dev *dev, struct vcdev_ctx *ctx, struct vcdev_er
 		.argsz = offsetof(struct vfio_device_bind_iommufd, token_uuid_ptr),
 		.iommufd = ctx->fd,
 	};
-	struct vfio_device_info info = { .argsz = sizeof(info) };
 	int rc;
 
 	rc = vcdev_ioctl(dev->fd, VFIO_DEVICE_BIND_IOMMUFD, &arg);
 	if (rc)
 		return fail_bind(dev, rc, err);
-	/* A failure below leaves it bound: only closing the file undoes that. */
-	rc = vcdev_ioctl(dev->fd, VFIO_DEVICE_GET_INFO, &info);
-	if (rc)
-		return vcdev_fail(err, rc, "cannot read the device information of %s: %s",
-				  dev->pci.cdev, strerror(-rc));
-	dev->info = (struct vcdev_dev_info){
-		.flags = info.flags,
-		.nr_regions = info.num_regions,
-		.nr_irqs = info.num_irqs,
-	};
-	return vcdev_places_init(dev, err);
+	/* A failure of this leaves it bound: only closing the file undoes that. */
+	return vcdev_dev_init(dev, err);
 }
 
 int vcdev_dev_attach(struct vcdev_dev *dev, uint32_t pt_id, uint32_t *hwpt_id,

@@ -5,7 +5,7 @@
 
 #include "internal.h"
 
-/* @fd: of /dev/iommu, owned; does not change */
+/* @fd: of /dev/iommu or /dev/vfio/vfio, owned; does not change */
 struct vcdev_ctx {
 	int fd;
 };
@@ -21,14 +21,15 @@ struct vcdev_place {
 
 /**
  * struct vcdev_dev - an open device
- * @fd: of the cdev, owned
+ * @fd: of the cdev or from the group, owned
+ * @group_fd: of the group that it came from, owned; -1 if it did not
  * @pci: sysfs at the time of open
  * @host: system
- * @info: from vcdev_dev_bind() on
- * @places: one for each region from vcdev_dev_bind() on, NULL before
+ * @info: from vcdev_dev_init() on
+ * @places: one for each region from vcdev_dev_init() on, NULL before
  */
 struct vcdev_dev {
-	int fd;
+	int fd, group_fd;
 	struct vcdev_pci pci;
 	struct vcdev_host host;
 	struct vcdev_dev_info info;
@@ -37,6 +38,11 @@ struct vcdev_dev {
 
 /* ioctl() that returns a negative errno and survives signals. */
 int vcdev_ioctl(int fd, unsigned long request, void *arg);
+/* Open @file as a context. */
+int vcdev_ctx_open_file(const struct vcdev_host *host, const char *file,
+			struct vcdev_ctx **ctx, struct vcdev_error *err);
+/* What a device says about itself once it is bound. */
+int vcdev_dev_init(struct vcdev_dev *dev, struct vcdev_error *err);
 int vcdev_places_init(struct vcdev_dev *dev, struct vcdev_error *err);
 
 #endif

@@ -14,6 +14,10 @@
  *            vcdev_ctx_open -> vcdev_ioas_alloc -> vcdev_map
  *            vcdev_dev_open -> vcdev_dev_bind -> vcdev_dev_attach -> regions, irqs
  *
+ *            or by group and container, the way of older programs:
+ *            vcdev_ctx_open or vcdev_ctx_open_container
+ *            vcdev_dev_open_group -> vcdev_map -> regions, irqs
+ *
  * Errors
  *   Every function that can fail returns 0 (or a count) or a negative errno, and
  *   describes the failure in *err if err is not NULL: why, and what to do next.
@@ -346,6 +350,20 @@ int vcdev_ctx_open(const struct vcdev_host *host, struct vcdev_ctx **ctx,
 		   struct vcdev_error *err);
 
 /**
+ * vcdev_ctx_open_container() - open a context by the container's node, /dev/vfio/vfio
+ * @host: system, or NULL
+ * @ctx: result, for vcdev_ctx_close()
+ * @err: reason of a failure, or NULL
+ *
+ * For vcdev_dev_open_group(). Its address space comes with the first device and goes,
+ * and the mappings with it, with the last.
+ *
+ * Return: as vcdev_ctx_open().
+ */
+int vcdev_ctx_open_container(const struct vcdev_host *host, struct vcdev_ctx **ctx,
+			     struct vcdev_error *err);
+
+/**
  * vcdev_ctx_close() - close a context; its IOASes and mappings go with it
  * @ctx: context without devices; NULL is allowed
  */
@@ -545,6 +563,25 @@ struct vcdev_irq {
  */
 int vcdev_dev_open(const struct vcdev_host *host, const char *name,
 		   struct vcdev_dev **dev, struct vcdev_error *err);
+
+/**
+ * vcdev_dev_open_group() - open a device through its IOMMU group
+ * @host: system, or NULL
+ * @name: as for vcdev_pci_find()
+ * @ctx: context that is the group's container, which has to live longer than @dev
+ * @dev: result, for vcdev_dev_close(); bound and attached: it can be neither bound
+ *	nor moved
+ * @ioas_id: result: the address space of @ctx for devices that come this way
+ * @err: reason of a failure, or NULL
+ *
+ * Return: 0, or a negative errno: -ENODEV if there is no such function, -ENXIO if
+ * it is in no group or not on vfio-pci, -EACCES without rights on the group,
+ * -EBUSY if the group is open or a kernel driver runs a device of it, -ENOTTY
+ * with the distribution's vfio.
+ */
+int vcdev_dev_open_group(const struct vcdev_host *host, const char *name,
+			 struct vcdev_ctx *ctx, struct vcdev_dev **dev, uint32_t *ioas_id,
+			 struct vcdev_error *err);
 
 /**
  * vcdev_dev_close() - close a device; it is stopped, detached and unbound first
