@@ -295,6 +295,33 @@ bool iommufd_ctx_has_group(struct iommufd_ctx *ictx, struct iommu_group *group)
 }
 EXPORT_SYMBOL_GPL(iommufd_ctx_has_group);
 
+static int dgroup_device_id(const struct device_group *dgroup,
+			    const struct device *dev)
+{
+	struct iommufd_device *idev;
+
+	list_for_each_entry(idev, &dgroup->devices, link)
+		if (idev->dev == dev)
+			return idev->obj.id;
+	return 0;
+}
+
+int iommufd_ctx_device_id(struct iommufd_ctx *ictx, struct device *dev)
+{
+	struct iommu_group *group = iommu_group_get(dev);
+	struct device_group *dgroup;
+	int id = -ENOENT;
+
+	mutex_lock(&ictx->groups_lock);
+	dgroup = group ? dgroup_find(ictx, group) : NULL;
+	if (dgroup)
+		id = dgroup_device_id(dgroup, dev);
+	mutex_unlock(&ictx->groups_lock);
+	iommu_group_put(group);
+	return id;
+}
+EXPORT_SYMBOL_GPL(iommufd_ctx_device_id);
+
 /* Keep an address space clear of what the group must not translate. */
 struct reserve {
 	struct ioas *ioas;

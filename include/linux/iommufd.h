@@ -71,6 +71,19 @@ void iommufd_ctx_put(struct iommufd_ctx *ictx);
 bool iommufd_ctx_has_group(struct iommufd_ctx *ictx, struct iommu_group *group);
 
 /**
+ * iommufd_ctx_device_id - what does this context call a device?
+ * @ictx: context
+ * @dev: device, bound or not, by whomever
+ *
+ * For who does not have the device bound. Without a lock around it the answer can
+ * be out of date.
+ *
+ * Return: its object ID; 0 when it is not bound, but the context owns its group, so
+ * that nobody else can have it bound; -ENOENT when the context does not.
+ */
+int iommufd_ctx_device_id(struct iommufd_ctx *ictx, struct device *dev);
+
+/**
  * iommufd_device_bind - hand a device over to a context
  * @ictx: context
  * @dev: physical device whose driver calls; it must be in an IOMMU group
