@@ -821,21 +821,6 @@ struct iommu_group *vfio_file_iommu_group(struct file *file)
 EXPORT_SYMBOL_GPL(vfio_file_iommu_group);
 
 /**
- * vfio_file_has_dev - does the holder of a file own a device?
- * @file: any file
- * @vdev: device; its set's lock is held
- *
- * Return: true for the file of the device's group.
- */
-bool vfio_file_has_dev(struct file *file, struct vfio_device *vdev)
-{
-	struct vfio_group *group = vfio_group_from_file(file);
-
-	return group && vfio_node_of(vdev)->group == group;
-}
-EXPORT_SYMBOL_GPL(vfio_file_has_dev);
-
-/**
  * vfio_group_kvm - where the group keeps its VM
  * @group: group
  *

@@ -285,24 +285,44 @@ void vfio_handle_pm_put(struct vfio_handle *handle)
 }
 
 /**
- * vfio_handle_ioctl - an ioctl that is the same for all ways in
+ * vfio_handle_ask_driver - pass an ioctl on to the driver
  * @handle: bound handle; the device is awake
  * @cmd: number
  * @arg: argument
  *
  * Return: as the driver; -EINVAL when it knows no ioctl.
  */
-long vfio_handle_ioctl(struct vfio_handle *handle, unsigned int cmd,
-		       unsigned long arg)
+long vfio_handle_ask_driver(struct vfio_handle *handle, unsigned int cmd,
+			    unsigned long arg)
 {
 	struct vfio_device *vdev = handle->vdev;
-
-	if (cmd == VFIO_DEVICE_FEATURE)
-		return vfio_feature_ioctl(vdev, (void __user *)arg);
 
 	if (!vdev->ops->ioctl)
 		return -EINVAL;
 	return vdev->ops->ioctl(vdev, cmd, arg);
+}
+
+/**
+ * vfio_handle_ioctl - an ioctl that is the same for all ways in
+ * @handle: bound handle; the device is awake
+ * @cmd: number
+ * @arg: argument
+ *
+ * Return: as whoever answers it.
+ */
+long vfio_handle_ioctl(struct vfio_handle *handle, unsigned int cmd,
+		       unsigned long arg)
+{
+	switch (cmd) {
+	case VFIO_DEVICE_FEATURE:
+		return vfio_feature_ioctl(handle->vdev, (void __user *)arg);
+	case VFIO_DEVICE_GET_PCI_HOT_RESET_INFO:
+		return vfio_hot_reset_info(handle, arg);
+	case VFIO_DEVICE_PCI_HOT_RESET:
+		return vfio_hot_reset(handle, arg);
+	default:
+		return vfio_handle_ask_driver(handle, cmd, arg);
+	}
 }
 
 /**

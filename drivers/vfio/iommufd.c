@@ -123,6 +123,18 @@ bool vfio_iommufd_is_bound(const struct vfio_node *node)
 }
 
 /**
+ * vfio_iommufd_id_in - what a context calls a device that anybody may have
+ * @vdev: device
+ * @ictx: context
+ *
+ * Return: as iommufd_ctx_device_id().
+ */
+int vfio_iommufd_id_in(struct vfio_device *vdev, struct iommufd_ctx *ictx)
+{
+	return iommufd_ctx_device_id(ictx, vdev->dev);
+}
+
+/**
  * vfio_iommufd_unbind - end of vfio_iommufd_bind()
  * @node: bound, not attached
  */

@@ -90,13 +90,17 @@ static struct vfio_kvm *file_kvm(struct file *file)
  * vfio_file_is_group - may KVM or a hot reset take this file?
  * @file: any file
  *
- * A device's own file is welcome to KVM as a group's is. A hot reset asks for
- * each device, too, by vfio_file_has_dev().
+ * A device's own file is welcome to KVM as a group's is. A hot reset is choosier;
+ * it asks for each device, too, by vfio_file_has_dev().
  *
- * Return: whether devices stand behind it.
+ * Return: whether devices stand behind it, and the caller may have them so.
  */
 bool vfio_file_is_group(struct file *file)
 {
+	struct vfio_handle *resetting = vfio_hot_reset_handle();
+
+	if (resetting)
+		return vfio_hot_reset_takes(resetting, file);
 	return file_kvm(file);
 }
 EXPORT_SYMBOL_GPL(vfio_file_is_group);

@@ -39,7 +39,8 @@
  *	iommufd's own locks
  *
  * The stock drivers take their own locks, and mmap_lock, inside dev_set->lock.
- * vfio_device_sets_lock and the spinlock of the node table are leaves.
+ * vfio_device_sets_lock and the spinlocks of the node table and of the hot resets
+ * are leaves.
  */
 #ifndef DRIVERS_VFIO_VFIO_H
 #define DRIVERS_VFIO_VFIO_H
@@ -202,6 +203,8 @@ bool vfio_handle_is_bound(struct vfio_handle *handle);
 bool vfio_handle_promise_coherency(struct vfio_handle *handle);
 int vfio_handle_pm_get(struct vfio_handle *handle);
 void vfio_handle_pm_put(struct vfio_handle *handle);
+long vfio_handle_ask_driver(struct vfio_handle *handle, unsigned int cmd,
+			    unsigned long arg);
 long vfio_handle_ioctl(struct vfio_handle *handle, unsigned int cmd,
 		       unsigned long arg);
 ssize_t vfio_handle_read(struct vfio_handle *handle, char __user *buf,
@@ -210,12 +213,19 @@ ssize_t vfio_handle_write(struct vfio_handle *handle, const char __user *buf,
 			  size_t count, loff_t *pos);
 int vfio_handle_mmap(struct vfio_handle *handle, struct vm_area_struct *vma);
 
+/* hot_reset.c */
+struct vfio_handle *vfio_hot_reset_handle(void);
+bool vfio_hot_reset_takes(const struct vfio_handle *handle, struct file *file);
+long vfio_hot_reset_info(struct vfio_handle *handle, unsigned long arg);
+long vfio_hot_reset(struct vfio_handle *handle, unsigned long arg);
+
 /* iommufd.c */
 int vfio_iommufd_get_ctx(struct vfio_handle *handle, int fd);
 void vfio_iommufd_put_ctx(struct vfio_handle *handle);
 int vfio_iommufd_bind(struct vfio_node *node, struct iommufd_ctx *ictx);
 bool vfio_iommufd_is_bound(const struct vfio_node *node);
 void vfio_iommufd_unbind(struct vfio_node *node);
+int vfio_iommufd_id_in(struct vfio_device *vdev, struct iommufd_ctx *ictx);
 int vfio_iommufd_attach(struct vfio_node *node, u32 *pt_id);
 int vfio_iommufd_replace(struct vfio_node *node, u32 *pt_id);
 void vfio_iommufd_detach(struct vfio_node *node);

@@ -459,10 +459,10 @@ struct vfio_pci_dependent_device {
 
 /**
  * struct vfio_pci_hot_reset_info - for VFIO_DEVICE_GET_PCI_HOT_RESET_INFO
- * @argsz: bytes of room. Out: with ENOSPC, bytes needed
+ * @argsz: bytes of room
  * @flags: out: DEV_ID when entries hold @devid (device opened by its cdev),
  *	DEV_ID_OWNED when the caller's iommufd owns every one of them
- * @count: out: entries there are
+ * @count: out: entries there are; with ENOSPC, how many there is to be room for
  * @devices: out: what a reset of the bus or slot takes along, this device too
  *
  * ENOSPC when there is no room for all; ENODEV when it cannot be reset so.
