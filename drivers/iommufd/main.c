@@ -26,8 +26,9 @@
  *	ictx.reasons.lock		a leaf, for anybody
  *
  * The IOMMU core's group->mutex is taken inside iommu_core.c only, and nothing
- * of ours is taken under it. A driver's unmap() is called with tables_sem held for
- * reading, or with change_lock; what it may do takes neither. vfio's dev_set->lock comes before all of these.
+ * of ours is taken under it. A driver's unmap() is called with tables_sem held
+ * for reading, or with change_lock; what it may do takes neither. vfio's locks
+ * (dev_set->lock, a group's) come before all of these.
  */
 #include <linux/file.h>
 #include <linux/fs.h>
