@@ -775,6 +775,49 @@ TEST_F(ioas, unmap_takes_whole_mappings_or_nothing)
 	EXPECT_EQ(4 * PAGE, unmapped);
 }
 
+/* One mapping, and a chain of two: filled, and then its IOVA cannot be told. */
+TEST_F(ioas, what_cannot_be_told_is_undone)
+{
+	struct iommu_ioas_map map = {
+		.size = sizeof(map),
+		.flags = RW | FIXED,
+		.ioas_id = self->ioas,
+		.user_va = (uintptr_t)self->buf,
+		.length = LENGTH / 2,
+		.iova = BASE,
+	};
+	struct iommu_ioas_copy copy = {
+		.size = sizeof(copy),
+		.flags = RW | FIXED,
+		.dst_ioas_id = self->ioas,
+		.src_ioas_id = self->ioas,
+		.length = LENGTH,
+		.dst_iova = BASE + 4 * MiB,
+		.src_iova = BASE,
+	};
+	void *untold = readonly_copy(&map, sizeof(map));
+
+	ASSERT_NE(NULL, untold);
+	EXPECT_EQ(-EFAULT, ioctl_rc(self->fd, IOMMU_IOAS_MAP, untold));
+	EXPECT_EQ(0, check_refs(self->fd, self->buf, LENGTH, 0));
+	EXPECT_TRUE(none_leads(self, BASE, self->buf, LENGTH));
+
+	ASSERT_EQ(0, ioas_map_fixed(self->fd, self->ioas, RW, self->buf,
+				    LENGTH / 2, BASE));
+	ASSERT_EQ(0, ioas_map_fixed(self->fd, self->ioas, RW,
+				    self->buf + LENGTH / 2, LENGTH / 2,
+				    BASE + LENGTH / 2));
+	munmap(untold, PAGE);
+	untold = readonly_copy(&copy, sizeof(copy));
+	ASSERT_NE(NULL, untold);
+	EXPECT_EQ(-EFAULT, ioctl_rc(self->fd, IOMMU_IOAS_COPY, untold));
+	EXPECT_TRUE(none_leads(self, copy.dst_iova, self->buf, LENGTH));
+	EXPECT_EQ(0, all_lead(self, BASE, self->buf, LENGTH));
+	ASSERT_EQ(0, ioas_unmap_all(self->fd, self->ioas, NULL));
+	EXPECT_EQ(0, check_refs(self->fd, self->buf, LENGTH, 0));
+	munmap(untold, PAGE);
+}
+
 TEST_F(ioas, memory_that_is_not_there_fails_and_leaves_nothing)
 {
 	uint64_t missing = LENGTH / 2;
