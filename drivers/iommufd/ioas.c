@@ -787,6 +787,7 @@ struct ioas *ioas_create(struct iommufd_ctx *ictx)
 	ioas->align = 1;
 	mutex_init(&ioas->lock);
 	iova_space_init(&ioas->space);
+	guard_by(&ioas->space.areas.guard, &ioas->lock);
 	return ioas;
 }
 

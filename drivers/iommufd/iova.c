@@ -60,6 +60,7 @@ static void node_follows(struct iova_node *node, const struct iova_node *prev)
 void iova_map_init(struct iova_map *map)
 {
 	map->root = RB_ROOT;
+	guard_by(&map->guard, NULL);
 }
 
 int iova_map_insert(struct iova_map *map, struct iova_node *node)
@@ -68,6 +69,7 @@ int iova_map_insert(struct iova_map *map, struct iova_node *node)
 	struct iova_node *prev = NULL, *next = NULL;
 	struct rb_node *parent = NULL;
 
+	guard_assert(&map->guard);
 	while (*link) {
 		struct iova_node *here = node_of(*link);
 
@@ -103,6 +105,7 @@ void iova_map_remove(struct iova_map *map, struct iova_node *node)
 {
 	struct iova_node *next = node_of(rb_next(&node->rb));
 
+	guard_assert(&map->guard);
 	if (next) {
 		node_follows(next, node_of(rb_prev(&node->rb)));
 		gap_callbacks_propagate(&next->rb, NULL);

@@ -14,6 +14,8 @@
 #include <linux/rbtree.h>
 #include <linux/types.h>
 
+#include "guard.h"
+
 /*
  * A range that is taken, to be embedded. Set @start and @last before
  * iova_map_insert() and leave them alone until iova_map_remove(). The other
@@ -31,6 +33,7 @@ struct iova_node {
 /* Disjoint ranges, in order. */
 struct iova_map {
 	struct rb_root root;
+	struct guard guard;
 };
 
 void iova_map_init(struct iova_map *map);

@@ -405,6 +405,7 @@ static struct pinned *alloc(struct iommufd_ctx *ictx, struct file *file,
 	mutex_init(&pinned->lock);
 	pinned->consumers = RB_ROOT_CACHED;
 	runs_init(&pinned->runs);
+	guard_by(&pinned->runs.guard, &pinned->lock);
 	return pinned;
 }
 

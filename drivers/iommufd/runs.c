@@ -292,6 +292,7 @@ void runs_init(struct runs *runs)
 	runs->chunks = RB_ROOT;
 	runs->nr_pages = 0;
 	chunk_own(runs)->cap = 0;
+	guard_by(&runs->guard, NULL);
 }
 
 /*
@@ -456,6 +457,7 @@ unsigned int runs_add(struct runs *runs, unsigned long index,
 	struct runs_chunk *chunk;
 	unsigned int done = 0;
 
+	guard_assert(&runs->guard);
 	if (!n)
 		return 0;
 
@@ -510,6 +512,7 @@ int runs_cut(struct runs *runs, unsigned long index)
 	unsigned int i;
 	int rc;
 
+	guard_assert(&runs->guard);
 	for (;;) {
 		chunk = chunk_at(runs, index);
 		if (!chunk)
@@ -550,6 +553,7 @@ void runs_join(struct runs *runs, unsigned long index)
 	struct run *run;
 	unsigned int i;
 
+	guard_assert(&runs->guard);
 	if (!chunk || index == chunk->first)
 		return;
 	i = chunk_find(chunk, index, &first);
@@ -648,6 +652,7 @@ void runs_drop(struct runs *runs, unsigned long first, unsigned long last,
 	struct runs_chunk *chunk = chunk_before(runs, first);
 	struct runs_chunk *next;
 
+	guard_assert(&runs->guard);
 	if (!chunk)
 		chunk = chunk_of(rb_first(&runs->chunks));
 	else if (chunk->last < first)

@@ -27,6 +27,8 @@
 #include <linux/rbtree.h>
 #include <linux/types.h>
 
+#include "guard.h"
+
 /* @nr pages, at least one, from physical page @pfn on. */
 struct run {
 	u64 pfn:40;
@@ -49,6 +51,7 @@ struct runs {
 	struct rb_root chunks;
 	unsigned long nr_pages;	/* pinned */
 	unsigned long own[RUNS_OWN_WORDS];
+	struct guard guard;
 };
 
 /* Start with nothing pinned. There is nothing to undo while that is so. */
