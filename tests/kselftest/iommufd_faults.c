@@ -1819,14 +1819,12 @@ TEST_F_TIMEOUT(group, joins_a_container, SWEEP_TIMEOUT)
 	ASSERT_EQ(0, call_group_open(w));
 	sweep(_metadata, w, &(struct scenario){
 		"GROUP_SET_CONTAINER to /dev/iommu with a mapping",
-		call_set_container, undo_set_container,
-		.starve = true });
+		call_set_container, undo_set_container });
 	w->file = container_open();
 	ASSERT_LE(0, w->file);
 	sweep(_metadata, w, &(struct scenario){
 		"GROUP_SET_CONTAINER to the node",
-		call_set_container, undo_set_container,
-		.starve = true });
+		call_set_container, undo_set_container });
 	ASSERT_EQ(0, close(w->file));
 	ASSERT_EQ(0, undo_group_open(w));
 }
