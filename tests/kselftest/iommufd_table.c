@@ -527,6 +527,34 @@ TEST_F(table, attach_to_a_table_respects_what_the_device_has_reserved)
 			       MSI_DOORBELL));
 }
 
+/*
+ * A flush of that much is more than one: on AMD, where a table ends at 256 TiB. The
+ * device has used the low page, so that the IOTLB knows it.
+ */
+TEST_F(table, one_unmap_from_end_to_end_reaches_the_device)
+{
+	void *low = pages_alloc(PAGE), *high = pages_alloc(PAGE);
+	struct iommu_iova_range ranges[16];
+	uint32_t nr = 16;
+	uint64_t length;
+
+	ASSERT_EQ(0, vfio_attach(self->s.dev, self->s.ioas, NULL));
+	ASSERT_EQ(0, ioas_iova_ranges(self->s.iommufd, self->s.ioas, ranges,
+				      &nr, NULL));
+	ASSERT_EQ(0, map(&self->s, self->s.ioas, low, PAGE, X));
+	ASSERT_EQ(0, map(&self->s, self->s.ioas, high, PAGE,
+			 ranges[nr - 1].last + 1 - PAGE));
+	EXPECT_EQ(0, device_writes(&self->s, X, 5));
+	EXPECT_EQ(0, painted(low, LENGTH, 5));
+	ASSERT_EQ(0, ioas_unmap(self->s.iommufd, self->s.ioas, X,
+				ranges[nr - 1].last - X + 1, &length));
+	EXPECT_EQ(2 * PAGE, length);
+	memset(low, 0, PAGE);
+	EXPECT_EQ(0, device_writes(&self->s, X, 6));
+	EXPECT_EQ(0, all_zero(low, PAGE));
+	EXPECT_EQ(1, stage_pins(&self->s));
+}
+
 TEST_F(table, last_table_to_go_unpins)
 {
 	enum { NR = 40 };
