@@ -11,6 +11,7 @@
 #        test-vm              every line of tests/vm/ring2 in a virtual machine
 #        test-races           tests/vm/races: everything against everything else
 #        test-debug           tests/vm/ring3: the same on a debug kernel, coverage
+#        test-variants        builds with parts left out, and what is in them
 #        lint                 see tests/lint/run
 #        install uninstall    modules to updates/, tool to PREFIX/bin
 #
@@ -24,6 +25,8 @@
 #
 # Variables: KDIR (kernel headers), TEST=1, C=1|2 (sparse), PREFIX, DESTDIR,
 # INSTALL_REL (install for this kernel; default the running one).
+# VFIO_GROUP=n leaves out /dev/vfio/N, IOMMUFD_VFIO_CONTAINER=n /dev/vfio/vfio and the
+# ioctls of type1: for make modules and make install, in build/<release>-no-... each.
 #
 # What the parts can rely on:
 #   drivers/*/Kbuild   TOP is the mirror; put $(TOP)/include and
@@ -49,7 +52,8 @@ KREL := $(shell sed -n 's/.*UTS_RELEASE "\(.*\)".*/\1/p' \
 	$(KDIR)/include/generated/utsrelease.h 2>/dev/null)
 
 top := $(CURDIR)/build
-build = $(top)/$(KREL)$(if $(filter 1,$(TEST)),-test)
+build = $(top)/$(KREL)$(if $(filter 1,$(TEST)),-test)$(if $(filter n,$(VFIO_GROUP)),-no-group)$(if \
+	$(filter n,$(IOMMUFD_VFIO_CONTAINER)),-no-container)
 PREFIX ?= /usr/local
 CHECK ?= sparse
 INSTALL_REL ?= $(running)
@@ -143,6 +147,9 @@ test-debug: debug-modules tools examples kselftest
 	tests/vm/ring --table tests/vm/ring3 --jobs 2
 	tests/debug/coverage
 
+test-variants: modules
+	tests/variants
+
 lint:
 	tests/lint/run
 
@@ -188,4 +195,4 @@ clean:
 
 .PHONY: all kdir print-kdir mirror modules sparse tools examples kselftest clients test-host fuzz \
 	test-vm debug-modules test-races test-debug lint bench install uninstall clean
-.PHONY: samples
+.PHONY: samples test-variants

@@ -40,7 +40,6 @@
 #include <linux/idr.h>
 #include <linux/iommu.h>
 #include <linux/iommufd.h>
-#include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -864,21 +863,13 @@ bool vfio_group_promise_coherency(struct vfio_group *group)
 	return promised;
 }
 
-static struct miscdevice vfio_container_node = {
-	.minor = VFIO_MINOR,
-	.name = "vfio",
-	.nodename = "vfio/vfio",
-	.mode = 0666,
-	.fops = &iommufd_container_fops,
-};
-
 static char *group_devnode(struct device *dev, umode_t *mode)
 {
 	return kasprintf(GFP_KERNEL, "vfio/%s", dev_name(dev));
 }
 
 /**
- * vfio_group_init - get numbers for groups, and offer containers
+ * vfio_group_init - get numbers for groups
  *
  * Return: 0 or a negative errno.
  */
@@ -895,13 +886,8 @@ int __init vfio_group_init(void)
 		goto err_region;
 	}
 	vfio_group_class->devnode = group_devnode;
-	rc = misc_register(&vfio_container_node);
-	if (rc)
-		goto err_class;
 	return 0;
 
-err_class:
-	class_destroy(vfio_group_class);
 err_region:
 	unregister_chrdev_region(vfio_group_base, MINORMASK + 1);
 	return rc;
@@ -912,11 +898,7 @@ err_region:
  */
 void vfio_group_exit(void)
 {
-	misc_deregister(&vfio_container_node);
 	class_destroy(vfio_group_class);
 	unregister_chrdev_region(vfio_group_base, MINORMASK + 1);
 	ida_destroy(&vfio_group_minors);
 }
-
-MODULE_ALIAS_MISCDEV(VFIO_MINOR);
-MODULE_ALIAS("devname:vfio/vfio");

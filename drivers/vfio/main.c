@@ -417,10 +417,15 @@ static int __init vfio_init(void)
 	rc = vfio_group_init();
 	if (rc)
 		goto err_cdev;
+	rc = vfio_container_init();
+	if (rc)
+		goto err_group;
 
 	pr_info("vfio: devices in /dev/vfio/devices, groups and containers in /dev/vfio, I/O page tables by iommufd\n");
 	return 0;
 
+err_group:
+	vfio_group_exit();
 err_cdev:
 	vfio_cdev_exit();
 err_class:
@@ -430,6 +435,7 @@ err_class:
 
 static void __exit vfio_exit(void)
 {
+	vfio_container_exit();
 	vfio_group_exit();
 	vfio_cdev_exit();
 	class_destroy(vfio_device_class);

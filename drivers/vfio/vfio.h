@@ -188,6 +188,21 @@ struct vfio_group *vfio_group_from_file(struct file *file);
 struct vfio_kvm *vfio_group_kvm(struct vfio_group *group);
 bool vfio_group_promise_coherency(struct vfio_group *group);
 
+/* container_node.c */
+#ifdef CONFIG_IOMMUFD_VFIO_CONTAINER
+int vfio_container_init(void);
+void vfio_container_exit(void);
+#else
+static inline int vfio_container_init(void)
+{
+	return 0;
+}
+
+static inline void vfio_container_exit(void)
+{
+}
+#endif
+
 /* kvm.c */
 void vfio_kvm_init(struct vfio_kvm *name);
 struct kvm *vfio_kvm_get(struct vfio_kvm *name);
