@@ -33,6 +33,8 @@ static int vcopy_init(struct vfio_device *vdev)
 	mutex_init(&vc->config.lock);
 	vcopy_config_reset(vc);
 	vcopy_irqs_init(vc);
+	vcopy_migration_init(vc);
+	vcopy_log_init(vc);
 	return vcopy_engine_init(vc);
 }
 
@@ -59,6 +61,8 @@ static void vcopy_close(struct vfio_device *vdev)
 	struct vcopy *vc = to_vcopy(vdev);
 
 	vcopy_engine_stop(vc);
+	vcopy_migration_reset(vc);
+	vcopy_log_clear(vc);
 	vcopy_irqs_clear(vc);
 }
 
@@ -282,8 +286,7 @@ static long vcopy_ioctl(struct vfio_device *vdev, unsigned int cmd,
 	case VFIO_DEVICE_SET_IRQS:
 		return set_irqs(vc, uarg);
 	case VFIO_DEVICE_RESET:
-		vcopy_engine_reset(vc);
-		vcopy_config_reset(vc);
+		vcopy_migration_reset(vc);
 		return 0;
 	default:
 		return -ENOTTY;

@@ -14,8 +14,12 @@
  * close or its end. Therefore the thread can be interrupted: whoever wants
  * something of it sends it SIGKILL, on which the kernel gives up waiting for a page,
  * and vfio_pin_pages() and vfio_dma_rw() return -EINTR. The thread does not end of
- * that. It sees what is wanted, lets it happen, and tries again (after a dma_unmap())
- * or goes to the end of its command (STOP, reset, close).
+ * that. It sees what is wanted, lets it happen, and tries again (after a dma_unmap()),
+ * goes to the end of its command (STOP, reset, close), or puts it aside (migration).
+ *
+ * A command is a job: what the registers said when CMD was written, and how much of
+ * it is done. It is put aside between two chunks, so the job says all there is to
+ * know of it, and any engine of the same kind can go on with it.
  */
 #include <linux/highmem.h>
 #include <linux/iommu.h>
@@ -113,14 +117,20 @@ static void mem_untake(struct vcopy_engine *e)
 	wake_up_all(&e->wait);
 }
 
-/* Was that -EINTR nobody's wish to end the command? Then it is to be done again. */
+/* Is the command to end, or to be put aside? */
+static bool thread_wanted_back(struct vcopy_engine *e)
+{
+	return READ_ONCE(e->stop) || READ_ONCE(e->frozen);
+}
+
+/* Was that -EINTR nobody's wish to have the thread back? Then it is to be done again. */
 static bool interrupted_only(struct vcopy_engine *e, int rc)
 {
-	if (rc != -EINTR || READ_ONCE(e->stop))
+	if (rc != -EINTR || thread_wanted_back(e))
 		return false;
 	flush_signals(current);
 	/* It may have been set, and the signal sent, in between. */
-	return !READ_ONCE(e->stop);
+	return !thread_wanted_back(e);
 }
 
 static void held_release(struct vcopy *vc)
@@ -214,6 +224,9 @@ static int mem_rw(struct vcopy *vc, u64 iova, void *data, unsigned int length,
 		else
 			rc = vfio_dma_rw(&vc->vdev, iova, data, length, write);
 	} while (interrupted_only(&vc->engine, rc));
+	/* After the write, see logging.c. A part of it may have been done anyway. */
+	if (write)
+		vcopy_log_mark(vc, iova, length);
 	return rc;
 }
 
@@ -267,7 +280,7 @@ static int mem_hold(struct vcopy *vc, u64 iova, u64 length)
 struct command {
 	u32 code;
 	bool irq, repeat;
-	u64 src, dst, len;
+	struct vcopy_job job;
 };
 
 static u32 command_check(struct vcopy *vc, const struct command *c)
@@ -279,75 +292,77 @@ static u32 command_check(struct vcopy *vc, const struct command *c)
 		break;
 	case VCOPY_CMD_LOAD:
 	case VCOPY_CMD_STORE:
-		at = c->code == VCOPY_CMD_LOAD ? c->dst : c->src;
+		at = c->code == VCOPY_CMD_LOAD ? c->job.dst : c->job.src;
 		room = at < VCOPY_BUFFER_SIZE ? VCOPY_BUFFER_SIZE - at : 0;
 		break;
 	case VCOPY_CMD_HOLD:
 		if (!vcopy_pins(vc))
 			return VCOPY_ERROR_COMMAND;
-		room = VCOPY_HOLD_MAX * PAGE_SIZE - offset_in_page(c->src);
+		room = VCOPY_HOLD_MAX * PAGE_SIZE - offset_in_page(c->job.src);
 		break;
 	case VCOPY_CMD_RELEASE:
 		return vcopy_pins(vc) ? VCOPY_ERROR_NONE : VCOPY_ERROR_COMMAND;
 	default:
 		return VCOPY_ERROR_COMMAND;
 	}
-	if (!c->len || c->len > room)
+	if (!c->job.len || c->job.len > room)
 		return VCOPY_ERROR_COMMAND;
 	if (!vcopy_config_is_master(vc))
 		return VCOPY_ERROR_MASTER;
 	return VCOPY_ERROR_NONE;
 }
 
-static int copy_chunk(struct vcopy *vc, const struct command *c, u64 done,
+static int copy_chunk(struct vcopy *vc, const struct command *c,
 		      unsigned int length)
 {
 	struct vcopy_engine *e = &vc->engine;
+	u64 src = c->job.src + c->job.done, dst = c->job.dst + c->job.done;
 	int rc;
 
 	switch (c->code) {
 	case VCOPY_CMD_LOAD:
-		return mem_rw(vc, c->src + done, e->buffer + c->dst + done,
-			      length, false);
+		return mem_rw(vc, src, e->buffer + dst, length, false);
 	case VCOPY_CMD_STORE:
-		return mem_rw(vc, c->dst + done, e->buffer + c->src + done,
-			      length, true);
+		return mem_rw(vc, dst, e->buffer + src, length, true);
 	default:
-		rc = mem_rw(vc, c->src + done, e->chunk, length, false);
-		return rc ?: mem_rw(vc, c->dst + done, e->chunk, length, true);
+		rc = mem_rw(vc, src, e->chunk, length, false);
+		return rc ?: mem_rw(vc, dst, e->chunk, length, true);
 	}
 }
 
-static int copy(struct vcopy *vc, const struct command *c)
+static int copy(struct vcopy *vc, struct command *c)
 {
 	struct vcopy_engine *e = &vc->engine;
 	unsigned int length;
-	u64 done = 0;
-	int rc = 0;
+	int rc;
 
-	while (!rc && done < c->len) {
-		if (READ_ONCE(e->stop))
+	while (c->job.done < c->job.len) {
+		if (thread_wanted_back(e))
 			return -EINTR;
-		length = min_t(u64, c->len - done, VCOPY_CHUNK);
-		rc = copy_chunk(vc, c, done, length);
+		length = min_t(u64, c->job.len - c->job.done, VCOPY_CHUNK);
+		rc = copy_chunk(vc, c, length);
 		if (rc)
-			break;
-		done += length;
+			return rc;
+		c->job.done += length;
 		mutex_lock(&e->regs);
+		e->job.done = c->job.done;
 		e->moved += length;
 		mutex_unlock(&e->regs);
 		cond_resched();
 	}
-	return rc;
+	return 0;
 }
 
-static int command_run_once(struct vcopy *vc, const struct command *c)
+static int command_run_once(struct vcopy *vc, struct command *c)
 {
 	struct vcopy_engine *e = &vc->engine;
 
+	if (thread_wanted_back(e))
+		return -EINTR;
+
 	switch (c->code) {
 	case VCOPY_CMD_HOLD:
-		return mem_hold(vc, c->src, c->len);
+		return mem_hold(vc, c->job.src, c->job.len);
 	case VCOPY_CMD_RELEASE:
 		mem_lock(e);
 		held_release(vc);
@@ -374,36 +389,47 @@ static u32 error_of(int rc)
 	}
 }
 
+/* Until it is over or, which is no end, to be put aside. */
 static void command_run(struct vcopy *vc)
 {
 	struct vcopy_engine *e = &vc->engine;
+	bool again, aside;
 	struct command c;
-	bool again;
 	u32 error;
+	int rc;
 
 	mutex_lock(&e->regs);
 	c = (struct command) {
 		.code = e->cmd & VCOPY_CMD_MASK,
 		.irq = e->cmd & VCOPY_CMD_IRQ,
 		.repeat = e->cmd & VCOPY_CMD_REPEAT,
-		.src = e->src, .dst = e->dst, .len = e->len,
+		.job = e->job,
 	};
 	mutex_unlock(&e->regs);
 
 	do {
+		rc = 0;
 		error = command_check(vc, &c);
-		if (!error)
-			error = error_of(command_run_once(vc, &c));
+		if (!error) {
+			rc = command_run_once(vc, &c);
+			error = error_of(rc);
+		}
 
 		mutex_lock(&e->regs);
+		aside = rc == -EINTR && !e->stop;
 		if (!error)
 			e->rounds++;
 		if (!error && c.repeat && e->stop)
 			error = VCOPY_ERROR_STOPPED;
 		again = !error && c.repeat;
-		if (!again) {
+		if (again) {
+			c.job.done = 0;
+			e->job.done = 0;
+		} else {
 			/* With regs held: no stop for this one comes after it. */
 			flush_signals(current);
+		}
+		if (!again && !aside) {
 			e->stop = false;
 			e->error = error;
 			e->done = !error;
@@ -415,27 +441,37 @@ static void command_run(struct vcopy *vc)
 	} while (again);
 
 	wake_up_all(&e->wait);
-	if (c.irq)
+	if (c.irq && !aside)
 		vcopy_irq_fire(vc);
 }
 
-static bool thread_has_work(struct vcopy_engine *e)
+/* An engine that is frozen still ends its command, which takes no memory. */
+static bool thread_has_command(struct vcopy_engine *e)
 {
-	return READ_ONCE(e->busy) || kthread_should_stop();
+	return READ_ONCE(e->busy) && (READ_ONCE(e->stop) || !READ_ONCE(e->frozen));
 }
 
 static int vcopy_thread(void *data)
 {
 	struct vcopy *vc = data;
 	struct vcopy_engine *e = &vc->engine;
+	bool active;
 
 	allow_signal(SIGKILL);
 	for (;;) {
-		wait_event_idle(e->wait, thread_has_work(e));
-		if (READ_ONCE(e->busy))
+		wait_event_idle(e->wait,
+				thread_has_command(e) || kthread_should_stop());
+		mutex_lock(&e->regs);
+		active = thread_has_command(e);
+		e->active = active;
+		mutex_unlock(&e->regs);
+		if (active)
 			command_run(vc);
 		else if (kthread_should_stop())
 			return 0;
+
+		WRITE_ONCE(e->active, false);
+		wake_up_all(&e->wait);
 	}
 }
 
@@ -444,6 +480,7 @@ int vcopy_engine_start(struct vcopy *vc)
 	struct vcopy_engine *e = &vc->engine;
 	struct task_struct *thread;
 
+	e->frozen = false;
 	thread = kthread_create(vcopy_thread, vc, "vcopy-%s",
 				dev_name(&vc->vdev.device));
 	if (IS_ERR(thread))
@@ -453,6 +490,16 @@ int vcopy_engine_start(struct vcopy *vc)
 	spin_unlock(&e->thread_lock);
 	wake_up_process(thread);
 	return 0;
+}
+
+static void command_stop(struct vcopy_engine *e)
+{
+	lockdep_assert_held(&e->regs);
+	if (!e->busy)
+		return;
+	WRITE_ONCE(e->stop, true);
+	thread_interrupt(e);
+	wake_up_all(&e->wait);
 }
 
 /*
@@ -465,10 +512,7 @@ static void engine_quiesce(struct vcopy_engine *e)
 
 	mutex_lock(&e->regs);
 	nr_ended = e->nr_ended;
-	if (e->busy) {
-		e->stop = true;
-		thread_interrupt(e);
-	}
+	command_stop(e);
 	mutex_unlock(&e->regs);
 	wait_event(e->wait, !READ_ONCE(e->busy) ||
 			    READ_ONCE(e->nr_ended) != nr_ended);
@@ -511,6 +555,94 @@ void vcopy_engine_reset(struct vcopy *vc)
 		e->done = false;
 	}
 	mutex_unlock(&e->regs);
+}
+
+/*
+ * Migration
+ */
+
+/*
+ * When it returns, the thread has put its command aside or ended it, told the user
+ * of that, and begins nothing. Commands may still be written.
+ */
+void vcopy_engine_freeze(struct vcopy *vc)
+{
+	struct vcopy_engine *e = &vc->engine;
+
+	mutex_lock(&e->regs);
+	WRITE_ONCE(e->frozen, true);
+	if (e->active)
+		thread_interrupt(e);
+	mutex_unlock(&e->regs);
+	wait_event(e->wait, !READ_ONCE(e->active));
+}
+
+void vcopy_engine_thaw(struct vcopy *vc)
+{
+	WRITE_ONCE(vc->engine.frozen, false);
+	wake_up_all(&vc->engine.wait);
+}
+
+/* The engine is frozen. Held memory belongs to this machine: it is lost on the way. */
+void vcopy_engine_save(struct vcopy *vc, struct vcopy_image *image)
+{
+	struct vcopy_engine *e = &vc->engine;
+	u32 flags = 0;
+
+	mutex_lock(&e->regs);
+	image->src = cpu_to_le64(e->src);
+	image->dst = cpu_to_le64(e->dst);
+	image->len = cpu_to_le64(e->len);
+	image->moved = cpu_to_le64(e->moved);
+	image->job_src = cpu_to_le64(e->job.src);
+	image->job_dst = cpu_to_le64(e->job.dst);
+	image->job_len = cpu_to_le64(e->job.len);
+	image->job_done = cpu_to_le64(e->job.done);
+	image->cmd = cpu_to_le32(e->cmd);
+	image->error = cpu_to_le32(e->error);
+	image->rounds = cpu_to_le32(e->rounds);
+	if (e->busy)
+		flags |= VCOPY_IMAGE_BUSY;
+	if (e->busy && e->stop)
+		flags |= VCOPY_IMAGE_STOP;
+	if (e->done)
+		flags |= VCOPY_IMAGE_DONE;
+	if (READ_ONCE(e->lost) || READ_ONCE(e->nr_held))
+		flags |= VCOPY_IMAGE_LOST;
+	image->flags = cpu_to_le32(flags);
+	memcpy(image->buffer, e->buffer, VCOPY_BUFFER_SIZE);
+	mutex_unlock(&e->regs);
+}
+
+/* The engine is frozen; @image has been looked at by vcopy_image_check(). */
+void vcopy_engine_load(struct vcopy *vc, const struct vcopy_image *image)
+{
+	struct vcopy_engine *e = &vc->engine;
+	u32 flags = le32_to_cpu(image->flags);
+
+	vcopy_engine_reset(vc);
+	mutex_lock(&e->mem);
+	e->lost = flags & VCOPY_IMAGE_LOST;
+	mutex_unlock(&e->mem);
+
+	mutex_lock(&e->regs);
+	e->src = le64_to_cpu(image->src);
+	e->dst = le64_to_cpu(image->dst);
+	e->len = le64_to_cpu(image->len);
+	e->moved = le64_to_cpu(image->moved);
+	e->job.src = le64_to_cpu(image->job_src);
+	e->job.dst = le64_to_cpu(image->job_dst);
+	e->job.len = le64_to_cpu(image->job_len);
+	e->job.done = le64_to_cpu(image->job_done);
+	e->cmd = le32_to_cpu(image->cmd);
+	e->error = le32_to_cpu(image->error);
+	e->rounds = le32_to_cpu(image->rounds);
+	e->done = flags & VCOPY_IMAGE_DONE;
+	e->stop = flags & VCOPY_IMAGE_STOP;
+	memcpy(e->buffer, image->buffer, VCOPY_BUFFER_SIZE);
+	WRITE_ONCE(e->busy, flags & VCOPY_IMAGE_BUSY);
+	mutex_unlock(&e->regs);
+	wake_up_all(&e->wait);
 }
 
 /*
@@ -577,15 +709,13 @@ static void command_write(struct vcopy_engine *e, u32 cmd)
 {
 	lockdep_assert_held(&e->regs);
 	if ((cmd & VCOPY_CMD_MASK) == VCOPY_CMD_STOP) {
-		if (e->busy) {
-			e->stop = true;
-			thread_interrupt(e);
-		}
+		command_stop(e);
 		return;
 	}
 	if (e->busy)
 		return;
 	e->cmd = cmd;
+	e->job = (struct vcopy_job) { .src = e->src, .dst = e->dst, .len = e->len };
 	e->moved = 0;
 	e->error = VCOPY_ERROR_NONE;
 	e->done = false;

@@ -19,8 +19,15 @@
  * Nothing needs to be aligned. A command that meets an IOVA where nothing is
  * mapped, or not for this use, ends there; what was copied before stays (MOVED).
  *
+ * What is copied onto itself with an offset comes out as it comes out: a chunk may be
+ * done twice.
+ *
  * A reset (VFIO_DEVICE_RESET) stops the engine, lets go of held memory and puts
  * the registers and the configuration space back. The buffer keeps its contents.
+ *
+ * The device can be migrated, also in the middle of a command. Registers,
+ * configuration space and buffer go along; held memory stays behind and is LOST.
+ * Interrupts are to be set up again. It can log which memory it writes to.
  */
 #ifndef VCOPY_REGS_H
 #define VCOPY_REGS_H
