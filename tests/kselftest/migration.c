@@ -193,6 +193,12 @@ static void fill(void *p, size_t length, uint32_t seed)
 	}
 }
 
+static uint32_t some(uint32_t *state)
+{
+	*state = *state * 1664525 + 1013904223;
+	return *state >> 8;
+}
+
 struct device {
 	char uuid[UUID_LEN + 1];
 	int dev, iommufd;
@@ -899,7 +905,7 @@ TEST_F(device, a_command_is_finished_by_another_device)
 TEST_F(device, a_repeated_command_goes_there_and_back)
 {
 	struct device other, *at = &self->d, *next = &other, *t;
-	uint32_t rounds = 0, now;
+	uint32_t rounds = 0, now, seed = 6;
 	int i;
 
 	ASSERT_EQ(0, device_make(&other, variant->type));
@@ -908,7 +914,10 @@ TEST_F(device, a_repeated_command_goes_there_and_back)
 	ASSERT_EQ(0, vcopy_start(at->dev, VCOPY_CMD_COPY | VCOPY_CMD_REPEAT, BASE,
 				 BASE + LEN / 2, LEN / 2));
 	for (i = 0; i < 6; i++) {
-		usleep(20000);
+		/* so that each of them copied all of it */
+		while (vcopy_get(at->dev, VCOPY_ROUNDS) < rounds + 2)
+			usleep(1000);
+		usleep(some(&seed) % 3000);
 		ASSERT_EQ(0, image_get(at->dev, self->image));
 		now = vcopy_get(at->dev, VCOPY_ROUNDS);
 		EXPECT_LE(rounds, now);
@@ -1068,12 +1077,6 @@ static int dirty(int dev, uint64_t at, uint64_t length, uint8_t *pages)
 	for (page = at / PAGE; pages && page <= (at + length - 1) / PAGE; page++)
 		pages[page] = 1;
 	return vcopy_run(dev, VCOPY_CMD_STORE, 0, BASE + at, length);
-}
-
-static uint32_t some(uint32_t *state)
-{
-	*state = *state * 1664525 + 1013904223;
-	return *state >> 8;
 }
 
 static int dirty_some(int dev, uint32_t *seed, uint8_t *pages)
