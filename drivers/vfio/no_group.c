@@ -3,8 +3,7 @@
  * Instead of group.c, for VFIO_GROUP=n: no files of groups, so nothing that excludes
  * them, and no no-IOMMU mode. The rest of the core asks the same questions.
  *
- * The two functions that drivers ask about a file stay: the stock drivers import
- * them.
+ * The function that drivers ask about a group's file stays: the stock module has it.
  */
 #include <linux/iommu.h>
 #include <linux/module.h>
@@ -101,19 +100,6 @@ struct iommu_group *vfio_file_iommu_group(struct file *file)
 	return NULL;
 }
 EXPORT_SYMBOL_GPL(vfio_file_iommu_group);
-
-/**
- * vfio_file_has_dev - does the holder of a file own a device?
- * @file: any file
- * @vdev: device
- *
- * Return: false.
- */
-bool vfio_file_has_dev(struct file *file, struct vfio_device *vdev)
-{
-	return false;
-}
-EXPORT_SYMBOL_GPL(vfio_file_has_dev);
 
 /**
  * vfio_group_init - get numbers for groups
