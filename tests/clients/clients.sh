@@ -101,7 +101,7 @@ qemu=(qemu-system-x86_64)
 # $status (33 is what boot.S ends with), $serial what it said, $held the files
 # below /dev that QEMU had open and that matter here, $err QEMU's own words.
 inner() {
-	local accel=$1 pid start=$SECONDS seen
+	local accel=$1 pid child='' start=$SECONDS seen
 	shift
 
 	: > "$tap_dir/serial"
@@ -114,7 +114,8 @@ inner() {
 	held=''
 	while kill -0 $pid 2>/dev/null; do
 		# the program is the child of timeout
-		seen=$(find "/proc/$(pgrep -P $pid | head -n 1)/fd" -type l -printf '%l\n' 2>/dev/null |
+		read -r child _ 2>/dev/null < /proc/$pid/task/$pid/children
+		seen=$(find "/proc/${child:-none}/fd" -type l -printf '%l\n' 2>/dev/null |
 			grep -E '^/dev/(vfio|iommu|kvm)|kvm-v(m|fio)$' | sort -u | paste -sd ' ')
 		[ ${#seen} -lt ${#held} ] || held=$seen
 		sleep 0.5
