@@ -109,6 +109,23 @@ find_locked(struct iommufd_ctx *ictx, u32 id, enum iommufd_object_type type)
 	return obj;
 }
 
+/* Where an object is found, before anybody can take it out of the table. */
+static __always_inline void add_user(struct iommufd_ctx *ictx,
+				     struct iommufd_object *obj)
+{
+	lockdep_assert_held(&ictx->objects.xa_lock);
+	refcount_inc(&obj->users);
+}
+
+static __always_inline void add_visitor(struct iommufd_ctx *ictx,
+					struct iommufd_object *obj)
+{
+	lockdep_assert_held(&ictx->objects.xa_lock);
+	/* Nobody would wait, see iommufd_object_abandon(). */
+	WARN_ON(obj->type == IOMMUFD_OBJECT_HWPT);
+	atomic_inc(&obj->visitors);
+}
+
 struct iommufd_object *iommufd_object_use(struct iommufd_ctx *ictx, u32 id,
 					  enum iommufd_object_type type)
 {
@@ -117,7 +134,7 @@ struct iommufd_object *iommufd_object_use(struct iommufd_ctx *ictx, u32 id,
 	xa_lock(&ictx->objects);
 	obj = find_locked(ictx, id, type);
 	if (!IS_ERR(obj))
-		refcount_inc(&obj->users);
+		add_user(ictx, obj);
 	xa_unlock(&ictx->objects);
 	return obj;
 }
@@ -129,11 +146,8 @@ struct iommufd_object *iommufd_object_visit(struct iommufd_ctx *ictx, u32 id,
 
 	xa_lock(&ictx->objects);
 	obj = find_locked(ictx, id, type);
-	if (!IS_ERR(obj)) {
-		/* Nobody would wait, see iommufd_object_abandon(). */
-		WARN_ON(obj->type == IOMMUFD_OBJECT_HWPT);
-		atomic_inc(&obj->visitors);
-	}
+	if (!IS_ERR(obj))
+		add_visitor(ictx, obj);
 	xa_unlock(&ictx->objects);
 	return obj;
 }
