@@ -832,6 +832,7 @@ void ioas_destroy(struct iommufd_object *obj)
 
 	WARN_ON(!list_empty(&ioas->hwpts));
 	cmpxchg(&ioas->ictx->vfio_ioas_id, ioas->obj.id, 0);
+	guard_by(&ioas->space.areas.guard, NULL);
 	while ((area = area_first(ioas, 0, ULONG_MAX))) {
 		iova_map_remove(&ioas->space.areas, &area->iova);
 		area_free(area);
