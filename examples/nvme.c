@@ -241,7 +241,7 @@ static int check_sizes(struct nvme *nvme, uint64_t lba)
 		if (rc)
 			return rc;
 	}
-	if (!nvme->interrupts)
+	if (nvme_expect_interrupt(nvme))
 		return fail("completions came by interrupt");
 	snprintf(text, sizeof(text), "write, flush, read, compare, 1 to %u blocks, queue depth %u",
 		 most, nvme->io.depth);

@@ -178,6 +178,9 @@ int nvme_read(struct nvme *nvme, uint64_t lba, uint32_t nr, size_t offset);
 int nvme_write(struct nvme *nvme, uint64_t lba, uint32_t nr, size_t offset);
 int nvme_flush(struct nvme *nvme);
 
+/* See to it that nvme->interrupts is not 0, and wait for one if need be. */
+int nvme_expect_interrupt(struct nvme *nvme);
+
 /*
  * Put another IOAS, with other memory at the same IOVA, under the controller
  * between two commands. The queues are copied, the data buffer is not: the new
