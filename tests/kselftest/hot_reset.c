@@ -42,15 +42,6 @@
 #define NOT_OWNED	((uint32_t)VFIO_PCI_DEVID_NOT_OWNED)
 #define MAX		8
 
-/*
- * The debug kernel sees no extended configuration space: no ACS, so that all below
- * a root port is one group, and no VFs. Its ring says so by setting ONE_GROUP.
- */
-#define NEED_GROUPS() do {						\
-	if (getenv("ONE_GROUP"))					\
-		SKIP(return, "needs devices in groups of their own");	\
-} while (0)
-
 /* ---- devices, and the mark that a reset takes away ---- */
 
 struct device {
@@ -463,7 +454,6 @@ TEST_F(bus, unopened_with_its_group_not_owned)
 {
 	struct info info;
 
-	NEED_GROUPS();
 	ASSERT_EQ(0, device_open(&self->b, self->iommufd));
 	ASSERT_EQ(0, device_open(&self->c, self->iommufd));
 	ASSERT_EQ(0, get_info(self->c.fd, &info));
@@ -496,7 +486,6 @@ TEST_F(bus, bound_to_another_context)
 {
 	struct info info;
 
-	NEED_GROUPS();
 	ASSERT_EQ(0, device_open(&self->a, self->other));
 	ASSERT_EQ(0, device_open(&self->b, self->iommufd));
 	ASSERT_EQ(0, device_open(&self->c, self->iommufd));
@@ -587,7 +576,6 @@ TEST_F_TIMEOUT(bus, with_a_kernel_driver, 120)
 	struct info info;
 	int i;
 
-	NEED_GROUPS();
 	ASSERT_EQ(0, system("modprobe nvme"));
 	ASSERT_EQ(0, pci_unbind_vfio(self->a.bdf));
 	ASSERT_EQ(0, driver_bind(self->a.bdf, "nvme"));
@@ -635,7 +623,6 @@ static int child_resets(void *arg)
 
 TEST_F(bus, a_child_resets_with_the_file_of_its_parent)
 {
-	NEED_GROUPS();
 	ASSERT_EQ(0, open_all(self));
 	ASSERT_EQ(0, mark_all(self));
 	EXPECT_EQ(0, in_child(child_resets, &self->b.fd));
@@ -785,7 +772,6 @@ TEST_F(bus, nothing_is_left_behind)
 	long mapped;
 	int i, fds;
 
-	NEED_GROUPS();
 	ASSERT_EQ(0, device_open(&self->a, self->iommufd));
 	ASSERT_EQ(0, device_open(&self->b, self->iommufd));
 	EXPECT_EQ(0, reset(self->a.fd));
@@ -897,7 +883,6 @@ TEST_F(groups, info_is_of_groups)
 	struct info info;
 	char *number;
 
-	NEED_GROUPS();
 	ASSERT_EQ(0, open_by_group(&self->ga, self->container, &self->a));
 	ASSERT_EQ(0, open_by_group(&self->gb, self->container, &self->b));
 	ASSERT_EQ(0, get_info(self->a.fd, &info));
@@ -921,7 +906,6 @@ TEST_F(groups, reset_wants_the_files_of_all_groups)
 {
 	int both[2], fd;
 
-	NEED_GROUPS();
 	ASSERT_EQ(0, open_by_group(&self->ga, self->container, &self->a));
 	ASSERT_EQ(0, open_by_group(&self->gb, self->container, &self->b));
 	ASSERT_EQ(0, mark(&self->a));
@@ -947,7 +931,6 @@ TEST_F(groups, a_device_file_among_groups_is_einval)
 {
 	int fds[3];
 
-	NEED_GROUPS();
 	ASSERT_EQ(0, open_by_group(&self->ga, self->container, &self->a));
 	ASSERT_EQ(0, open_by_group(&self->gb, self->container, &self->b));
 	ASSERT_EQ(0, device_open(&self->c, -1));
@@ -968,7 +951,6 @@ TEST_F(groups, a_device_file_for_its_group_is_einval)
 {
 	int fds[2];
 
-	NEED_GROUPS();
 	ASSERT_EQ(0, device_open(&self->a, self->iommufd));
 	ASSERT_EQ(0, open_by_group(&self->gb, self->container, &self->b));
 	ASSERT_EQ(0, mark(&self->a));
@@ -989,7 +971,6 @@ TEST_F(groups, a_device_in_a_container_is_another_context_s)
 {
 	struct info info;
 
-	NEED_GROUPS();
 	ASSERT_EQ(0, device_open(&self->a, self->iommufd));
 	ASSERT_EQ(0, open_by_group(&self->gb, self->container, &self->b));
 	ASSERT_EQ(0, get_info(self->a.fd, &info));
@@ -1005,7 +986,6 @@ TEST_F(groups, a_group_with_the_same_iommufd_is_the_context_s)
 	struct info info;
 	uint32_t ioas;
 
-	NEED_GROUPS();
 	ASSERT_EQ(0, ioas_alloc(self->iommufd, &ioas));
 	ASSERT_EQ(0, device_open(&self->a, self->iommufd));
 	ASSERT_EQ(0, open_by_group(&self->gb, self->iommufd, &self->b));
@@ -1112,7 +1092,6 @@ TEST_F_TIMEOUT(bus, rewriting_the_page_does_not_reset_what_is_another_s, 120)
 {
 	struct attack attack;
 
-	NEED_GROUPS();
 	ASSERT_EQ(0, device_open(&self->a, self->other));
 	ASSERT_EQ(0, device_open(&self->b, self->iommufd));
 	ASSERT_EQ(0, device_open(&self->c, self->iommufd));
@@ -1133,7 +1112,6 @@ TEST_F_TIMEOUT(groups, rewriting_the_page_does_not_mix_group_and_context, 120)
 {
 	struct attack attack;
 
-	NEED_GROUPS();
 	ASSERT_EQ(0, device_open(&self->a, self->iommufd));
 	ASSERT_EQ(0, open_by_group(&self->gb, self->container, &self->b));
 	ASSERT_EQ(0, mark(&self->a));
@@ -1192,7 +1170,6 @@ TEST_F_TIMEOUT(bus, another_file_under_the_number_resets_nothing, 120)
 	unsigned int until;
 	int rc, nr_done = 0;
 
-	NEED_GROUPS();
 	ASSERT_EQ(0, device_open(&self->a, self->other));
 	ASSERT_EQ(0, device_open(&self->b, self->iommufd));
 	ASSERT_EQ(0, device_open(&self->c, self->iommufd));
@@ -1326,7 +1303,6 @@ TEST_F_TIMEOUT(bus, another_context_comes_and_goes_meanwhile, 240)
 	atomic_bool stop;
 	int i, rc, nr_mine = 0;
 
-	NEED_GROUPS();
 	ASSERT_EQ(0, device_open(&self->b, self->iommufd));
 	atomic_init(&stop, false);
 	ASSERT_EQ(0, resetter_start(&r, &stop, self->b.fd));
@@ -1502,7 +1478,6 @@ TEST_F_TIMEOUT(bus, a_pf_with_vfs_is_not_reset_and_a_vf_is_not, 120)
 	struct info info;
 	ssize_t length;
 
-	NEED_GROUPS();
 	ASSERT_EQ(0, find_pf(&pf));
 	ASSERT_EQ(0, sysfs_write("/sys/module/vfio_pci/parameters/enable_sriov",
 				 "1"));
