@@ -1007,7 +1007,7 @@ TEST_F(groups, a_group_with_the_same_iommufd_is_the_context_s)
 struct attack {
 	pthread_t thread;
 	atomic_bool stop;
-	_Atomic unsigned long page;
+	atomic_ulong page;
 	struct request texts[4];
 	unsigned long nr_hits;
 };
