@@ -356,7 +356,7 @@ TEST_F(bound, regions_and_interrupts)
 	irq.index = VFIO_PCI_INTX_IRQ_INDEX;
 	EXPECT_EQ(0, ioctl_rc(self->dev, VFIO_DEVICE_GET_IRQ_INFO, &irq));
 	EXPECT_EQ(0, irq.count);
-	EXPECT_EQ(-EINVAL, vcopy_irq(self->dev, VFIO_PCI_INTX_IRQ_INDEX, -1));
+	EXPECT_EQ(-EINVAL, vfio_set_irq(self->dev, VFIO_PCI_INTX_IRQ_INDEX, -1));
 	/* registers are read and written one by one */
 	EXPECT_EQ(VCOPY_MAGIC, vcopy_get(self->dev, VCOPY_ID));
 	EXPECT_EQ(-EINVAL, vcopy_read(self->dev, 0, VCOPY_ID + 2, &word, 4));
@@ -661,7 +661,7 @@ TEST_F(attached, the_interrupt_comes_after_the_copy)
 	int fd = eventfd(0, EFD_CLOEXEC);
 
 	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, vcopy_irq(self->dev, VFIO_PCI_MSI_IRQ_INDEX, fd));
+	ASSERT_EQ(0, vfio_set_irq(self->dev, VFIO_PCI_MSI_IRQ_INDEX, fd));
 	fill(self->buf, LEN, 1);
 	ASSERT_EQ(0, vcopy_start(self->dev, VCOPY_CMD_COPY | VCOPY_CMD_IRQ, BASE,
 				 BASE + LEN / 2, LEN / 2));
@@ -675,7 +675,7 @@ TEST_F(attached, the_interrupt_comes_after_the_copy)
 	EXPECT_EQ(VCOPY_ERROR_NONE,
 		  vcopy_run(self->dev, VCOPY_CMD_COPY, BASE, BASE + PAGE, 1));
 	EXPECT_FALSE(fires(fd, 20));
-	ASSERT_EQ(0, vcopy_irq(self->dev, VFIO_PCI_MSI_IRQ_INDEX, -1));
+	ASSERT_EQ(0, vfio_set_irq(self->dev, VFIO_PCI_MSI_IRQ_INDEX, -1));
 	EXPECT_EQ(VCOPY_ERROR_NONE,
 		  vcopy_run(self->dev, VCOPY_CMD_COPY | VCOPY_CMD_IRQ, BASE, BASE + PAGE, 1));
 	EXPECT_FALSE(fires(fd, 20));
@@ -824,7 +824,7 @@ TEST_F(attached, removal_asks_the_user_and_waits)
 	int fd = eventfd(0, EFD_CLOEXEC), other = vcopy_open(self->uuid);
 
 	ASSERT_LE(0, other);
-	ASSERT_EQ(0, vcopy_irq(self->dev, VFIO_PCI_REQ_IRQ_INDEX, fd));
+	ASSERT_EQ(0, vfio_set_irq(self->dev, VFIO_PCI_REQ_IRQ_INDEX, fd));
 	ASSERT_EQ(0, vcopy_start(self->dev, VCOPY_CMD_COPY | VCOPY_CMD_REPEAT, BASE,
 				 BASE + LEN / 2, LEN / 2));
 	ASSERT_EQ(0, task_start(&task, do_remove));

@@ -30,20 +30,10 @@ static int any_container(void)
 /* /dev/vfio/N of a mediated device. */
 static int mdev_group_path(const char *uuid, char path[static 64])
 {
-	char sysfs[PATH_MAX], link[PATH_MAX];
-	struct stat st;
-	ssize_t length;
-	int i;
+	char device[128];
 
-	snprintf(sysfs, sizeof(sysfs), MDEV_DEVICES "/%s/iommu_group", uuid);
-	length = readlink(sysfs, link, sizeof(link) - 1);
-	if (length < 0)
-		return -errno;
-	link[length] = '\0';
-	snprintf(path, 64, "/dev/vfio%.32s", strrchr(link, '/'));
-	for (i = 0; stat(path, &st) && i < 200; i++)
-		usleep(10000);
-	return 0;
+	snprintf(device, sizeof(device), MDEV_DEVICES "/%s", uuid);
+	return group_path_of(device, "", path);
 }
 
 FIXTURE(emulated)
@@ -242,7 +232,7 @@ TEST_F(emulated, removal_asks_and_waits_for_the_close)
 	pid_t pid;
 
 	ASSERT_LE(0, event);
-	ASSERT_EQ(0, vcopy_irq(self->dev, VFIO_PCI_REQ_IRQ_INDEX, event));
+	ASSERT_EQ(0, vfio_set_irq(self->dev, VFIO_PCI_REQ_IRQ_INDEX, event));
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {

@@ -19,30 +19,49 @@ static inline int container_open(void)
 	return fd < 0 ? -errno : fd;
 }
 
-/* /dev/vfio/N of the nth edu device, which is given to vfio-pci if need be. */
-static inline int edu_group_path(unsigned int nr, char bdf[static 16],
-				 char path[static 64])
+/*
+ * The file of a device's group, once it is there. @device: its directory in sysfs;
+ * @prefix: of the file's name, "noiommu-" or nothing.
+ */
+static inline int group_path_of(const char *device, const char *prefix,
+				char path[static 64])
 {
 	char sysfs[PATH_MAX], link[PATH_MAX];
 	struct stat st;
 	ssize_t length;
-	int i, rc;
+	int i;
 
-	rc = pci_find("0x1234", "0x11e8", nr, bdf);
-	if (!rc)
-		rc = pci_bind_vfio(bdf);
-	if (rc)
-		return rc;
-	snprintf(sysfs, sizeof(sysfs), "/sys/bus/pci/devices/%s/iommu_group",
-		 bdf);
+	snprintf(sysfs, sizeof(sysfs), "%s/iommu_group", device);
 	length = readlink(sysfs, link, sizeof(link) - 1);
 	if (length < 0)
 		return -errno;
 	link[length] = '\0';
-	snprintf(path, 64, "/dev/vfio%.32s", strrchr(link, '/'));
-	for (i = 0; stat(path, &st) && i < 200; i++)
+	snprintf(path, 64, "/dev/vfio/%.16s%.32s", prefix,
+		 strrchr(link, '/') + 1);
+	for (i = 0; i < 200; i++) {
+		if (!stat(path, &st))
+			return 0;
 		usleep(10000);
-	return 0;
+	}
+	return -ENOENT;
+}
+
+static inline int pci_group_path(const char *bdf, char path[static 64])
+{
+	char device[64];
+
+	snprintf(device, sizeof(device), "/sys/bus/pci/devices/%s", bdf);
+	return group_path_of(device, "", path);
+}
+
+/* /dev/vfio/N of the nth edu device, which is given to vfio-pci if need be. */
+static inline int edu_group_path(unsigned int nr, char bdf[static 16],
+				 char path[static 64])
+{
+	int rc = pci_find("0x1234", "0x11e8", nr, bdf);
+
+	rc = rc ?: pci_bind_vfio(bdf);
+	return rc ?: pci_group_path(bdf, path);
 }
 
 static inline int group_open(const char *path)

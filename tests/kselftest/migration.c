@@ -826,7 +826,7 @@ TEST_F(device, a_command_is_finished_by_another_device)
 	ASSERT_EQ(0, ioas_map_fixed(self->d.iommufd, self->d.ioas, RW, gate.p, CHUNK, slow));
 	ASSERT_EQ(0, ioas_map_fixed(self->d.iommufd, self->d.ioas, RW,
 				    self->buf + 3 * CHUNK, LEN - 3 * CHUNK, slow + CHUNK));
-	ASSERT_EQ(0, vcopy_irq(self->dev, VFIO_PCI_MSI_IRQ_INDEX, here));
+	ASSERT_EQ(0, vfio_set_irq(self->dev, VFIO_PCI_MSI_IRQ_INDEX, here));
 	ASSERT_EQ(0, vcopy_write(self->dev, VCOPY_BAR_BUFFER, 0, self->buf + 99, CHUNK));
 	ASSERT_EQ(0, vcopy_start(self->dev, VCOPY_CMD_COPY | VCOPY_CMD_IRQ, src, dst, LEN / 2));
 	ASSERT_EQ(0, slow_memory_wait(&gate));
@@ -861,7 +861,7 @@ TEST_F(device, a_command_is_finished_by_another_device)
 	ASSERT_EQ(0, mig_set(other.dev, AT_STOP));
 	EXPECT_EQ(VCOPY_BUSY, vcopy_get(other.dev, VCOPY_STATUS));
 	EXPECT_EQ(2 * CHUNK, vcopy_get64(other.dev, VCOPY_MOVED));
-	ASSERT_EQ(0, vcopy_irq(other.dev, VFIO_PCI_MSI_IRQ_INDEX, there));
+	ASSERT_EQ(0, vfio_set_irq(other.dev, VFIO_PCI_MSI_IRQ_INDEX, there));
 	ASSERT_EQ(0, mig_set(other.dev, AT_RUNNING));
 	/* bus master came along, or it would have failed */
 	EXPECT_EQ(VCOPY_ERROR_NONE, vcopy_wait(other.dev));

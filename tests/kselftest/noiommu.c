@@ -27,20 +27,10 @@ static long tainted(void)
 /* /dev/vfio/noiommu-N of the edu device. */
 static int noiommu_path(const char *bdf, char path[static 64])
 {
-	char sysfs[PATH_MAX], link[PATH_MAX];
-	struct stat st;
-	ssize_t length;
-	int i;
+	char device[64];
 
-	snprintf(sysfs, sizeof(sysfs), "/sys/bus/pci/devices/%s/iommu_group", bdf);
-	length = readlink(sysfs, link, sizeof(link) - 1);
-	if (length < 0)
-		return -errno;
-	link[length] = '\0';
-	snprintf(path, 64, "/dev/vfio/noiommu-%.32s", strrchr(link, '/') + 1);
-	for (i = 0; stat(path, &st) && i < 200; i++)
-		usleep(10000);
-	return i < 200 ? 0 : -ENOENT;
+	snprintf(device, sizeof(device), "/sys/bus/pci/devices/%s", bdf);
+	return group_path_of(device, "noiommu-", path);
 }
 
 /* Without CAP_SYS_RAWIO from now on. */

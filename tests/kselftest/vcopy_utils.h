@@ -146,24 +146,4 @@ static inline int vcopy_run(int dev, uint32_t cmd, uint64_t src, uint64_t dst,
 	return rc ?: vcopy_wait(dev);
 }
 
-/* @fd: -1 for none */
-static inline int vcopy_irq(int dev, uint32_t index, int fd)
-{
-	struct {
-		struct vfio_irq_set set;
-		int fd;
-	} arg = {
-		.set = {
-			.argsz = sizeof(arg),
-			.flags = VFIO_IRQ_SET_DATA_EVENTFD |
-				 VFIO_IRQ_SET_ACTION_TRIGGER,
-			.index = index,
-			.count = 1,
-		},
-		.fd = fd,
-	};
-
-	return ioctl_rc(dev, VFIO_DEVICE_SET_IRQS, &arg);
-}
-
 #endif

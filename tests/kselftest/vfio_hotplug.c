@@ -38,27 +38,6 @@ static bool comes(const char *path, bool wanted)
 	return false;
 }
 
-/* An eventfd for the request interrupt. */
-static int request_event(int dev)
-{
-	struct {
-		struct vfio_irq_set set;
-		int fd;
-	} arg = {
-		.set = {
-			.argsz = sizeof(arg),
-			.flags = VFIO_IRQ_SET_DATA_EVENTFD |
-				 VFIO_IRQ_SET_ACTION_TRIGGER,
-			.index = VFIO_PCI_REQ_IRQ_INDEX,
-			.count = 1,
-		},
-		.fd = eventfd(0, EFD_CLOEXEC),
-	};
-	int rc = ioctl_rc(dev, VFIO_DEVICE_SET_IRQS, &arg);
-
-	return rc ?: arg.fd;
-}
-
 static bool fires(int event, int ms)
 {
 	struct pollfd fd = { .fd = event, .events = POLLIN };
@@ -144,7 +123,7 @@ static int bring(enum state state, int iommufd, uint32_t ioas,
 		rc = rc ?: vfio_attach(dev, ioas, NULL);
 	rc = rc ?: edu_init(edu, dev);
 	if (!rc)
-		*event = request_event(dev);
+		*event = vfio_request_event(dev);
 	if (state == DMA && !rc)
 		edu_start(edu, false, X, EDU_MAX);
 	return rc ?: *event < 0 ? -EIO : dev;

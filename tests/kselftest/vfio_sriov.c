@@ -39,24 +39,6 @@ static void user_close(struct user *user)
 	close(user->context);
 }
 
-static int group_path_of(const char *bdf, char path[static 64])
-{
-	char sysfs[PATH_MAX], link[PATH_MAX];
-	struct stat st;
-	ssize_t length;
-	int i;
-
-	snprintf(sysfs, sizeof(sysfs), "/sys/bus/pci/devices/%s/iommu_group", bdf);
-	length = readlink(sysfs, link, sizeof(link) - 1);
-	if (length < 0)
-		return -errno;
-	link[length] = '\0';
-	snprintf(path, 64, "/dev/vfio%.32s", strrchr(link, '/'));
-	for (i = 0; stat(path, &st) && i < 200; i++)
-		usleep(10000);
-	return 0;
-}
-
 static int bind_token(int dev, int iommufd, const void *uuid)
 {
 	struct vfio_device_bind_iommufd cmd = {
@@ -85,7 +67,7 @@ static int user_open(struct user *user, const char *bdf, const uint8_t *uuid)
 			rc = -errno;
 		rc = rc ?: bind_token(user->dev, user->context, uuid);
 	} else {
-		rc = group_path_of(bdf, path);
+		rc = pci_group_path(bdf, path);
 		user->context = container_open();
 		user->group = rc ?: group_open(path);
 		rc = user->group < 0 ? user->group : 0;
@@ -265,7 +247,7 @@ TEST_F(sriov, words_after_the_name_are_judged)
 
 	if (!by_group())
 		return;
-	ASSERT_EQ(0, group_path_of(self->vf[0], path));
+	ASSERT_EQ(0, pci_group_path(self->vf[0], path));
 	group = group_open(path);
 	ASSERT_LE(0, group);
 	container = container_open();
@@ -281,27 +263,6 @@ TEST_F(sriov, words_after_the_name_are_judged)
 	close(container);
 }
 
-/* An eventfd for the request interrupt. */
-static int request_event(int dev)
-{
-	struct {
-		struct vfio_irq_set set;
-		int fd;
-	} arg = {
-		.set = {
-			.argsz = sizeof(arg),
-			.flags = VFIO_IRQ_SET_DATA_EVENTFD |
-				 VFIO_IRQ_SET_ACTION_TRIGGER,
-			.index = VFIO_PCI_REQ_IRQ_INDEX,
-			.count = 1,
-		},
-		.fd = eventfd(0, EFD_CLOEXEC),
-	};
-	int rc = ioctl_rc(dev, VFIO_DEVICE_SET_IRQS, &arg);
-
-	return rc ?: arg.fd;
-}
-
 TEST_F_TIMEOUT(sriov, vfs_that_are_open_go_when_they_are_closed, 120)
 {
 	char path[PATH_MAX], number[8];
@@ -313,7 +274,7 @@ TEST_F_TIMEOUT(sriov, vfs_that_are_open_go_when_they_are_closed, 120)
 
 	for (i = 0; i < 2; i++) {
 		ASSERT_EQ(0, user_open(&users[i], self->vf[i], token));
-		fds[i].fd = request_event(users[i].dev);
+		fds[i].fd = vfio_request_event(users[i].dev);
 		ASSERT_LE(0, fds[i].fd);
 	}
 	pid = fork();

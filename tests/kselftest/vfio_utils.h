@@ -13,6 +13,7 @@
 #include <dirent.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 
 #include <linux/vfio.h>
@@ -225,6 +226,35 @@ static inline int vfio_region_info(int dev, uint32_t index,
 	info->argsz = sizeof(*info);
 	info->index = index;
 	return ioctl_rc(dev, VFIO_DEVICE_GET_REGION_INFO, info);
+}
+
+/* One interrupt of a device signals @fd; -1: nothing. */
+static inline int vfio_set_irq(int dev, uint32_t index, int fd)
+{
+	struct {
+		struct vfio_irq_set set;
+		int fd;
+	} arg = {
+		.set = {
+			.argsz = sizeof(arg),
+			.flags = VFIO_IRQ_SET_DATA_EVENTFD |
+				 VFIO_IRQ_SET_ACTION_TRIGGER,
+			.index = index,
+			.count = 1,
+		},
+		.fd = fd,
+	};
+
+	return ioctl_rc(dev, VFIO_DEVICE_SET_IRQS, &arg);
+}
+
+/* An eventfd that is signalled when the device is asked back, or -errno. */
+static inline int vfio_request_event(int dev)
+{
+	int fd = eventfd(0, EFD_CLOEXEC);
+	int rc = vfio_set_irq(dev, VFIO_PCI_REQ_IRQ_INDEX, fd);
+
+	return rc ?: fd;
 }
 
 #endif
