@@ -352,6 +352,7 @@ struct scenario {
 	/* If it cannot be reported it is done, and may be repeated. */
 	bool reports_late;
 	bool only_copies;		/* see the top */
+	bool no_copies;			/* get_user(), of which 6.1 fails none */
 	bool pages;			/* the same */
 	bool starve;			/* the same */
 	bool irregular;			/* not the same number each time */
@@ -493,7 +494,8 @@ static void sweep(struct __test_metadata *_metadata, struct world *w,
 		n = 1;
 		while (sweep_one(_metadata, w, s, n, &old, &new, last))
 			ASSERT_GT(MAX_POINTS, ++n);
-		EXPECT_NE(0, last->points);
+		EXPECT_TRUE(last->points ||
+			    (s->no_copies && kinds == FAULT_COPIES));
 		totals->rounds += last->points;
 	}
 	EXPECT_EQ(0, copies->enomem);
@@ -1819,12 +1821,14 @@ TEST_F_TIMEOUT(group, joins_a_container, SWEEP_TIMEOUT)
 	ASSERT_EQ(0, call_group_open(w));
 	sweep(_metadata, w, &(struct scenario){
 		"GROUP_SET_CONTAINER to /dev/iommu with a mapping",
-		call_set_container, undo_set_container });
+		call_set_container, undo_set_container,
+		.no_copies = true });
 	w->file = container_open();
 	ASSERT_LE(0, w->file);
 	sweep(_metadata, w, &(struct scenario){
 		"GROUP_SET_CONTAINER to the node",
-		call_set_container, undo_set_container });
+		call_set_container, undo_set_container,
+		.no_copies = true });
 	ASSERT_EQ(0, close(w->file));
 	ASSERT_EQ(0, undo_group_open(w));
 }
