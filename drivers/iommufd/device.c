@@ -638,13 +638,6 @@ u32 iommufd_device_to_id(struct iommufd_device *idev)
 }
 EXPORT_SYMBOL_GPL(iommufd_device_to_id);
 
-/* Learned when the device was bound; every table of its group keeps to it. */
-bool iommufd_device_enforces_coherency(struct iommufd_device *idev)
-{
-	return READ_ONCE(idev->dgroup->limits.coherent);
-}
-EXPORT_SYMBOL_GPL(iommufd_device_enforces_coherency);
-
 void iommufd_device_place(struct iommufd_device *idev,
 			  struct iommufd_place *place)
 {

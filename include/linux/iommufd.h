@@ -202,15 +202,6 @@ struct iommufd_ctx *iommufd_device_to_ictx(struct iommufd_device *idev);
 u32 iommufd_device_to_id(struct iommufd_device *idev);
 
 /**
- * iommufd_device_enforces_coherency - can DMA bypass the CPU's caches?
- * @idev: bound device
- *
- * Return: true when the IOMMU makes all of the device's DMA coherent, whatever
- * the device asks for and whatever table it is attached to.
- */
-bool iommufd_device_enforces_coherency(struct iommufd_device *idev);
-
-/**
  * struct iommufd_place - where a device is, for people to read
  * @context: number of its context, as in the context's fdinfo
  * @hwpt_id: the page table it is attached to, or 0
