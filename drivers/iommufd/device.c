@@ -284,17 +284,6 @@ int iommufd_device_require_coherency(struct iommufd_device *idev)
 }
 EXPORT_SYMBOL_GPL(iommufd_device_require_coherency);
 
-bool iommufd_ctx_has_group(struct iommufd_ctx *ictx, struct iommu_group *group)
-{
-	bool has;
-
-	mutex_lock(&ictx->groups_lock);
-	has = dgroup_find(ictx, group);
-	mutex_unlock(&ictx->groups_lock);
-	return has;
-}
-EXPORT_SYMBOL_GPL(iommufd_ctx_has_group);
-
 static int dgroup_device_id(const struct device_group *dgroup,
 			    const struct device *dev)
 {

@@ -61,16 +61,6 @@ void iommufd_ctx_get(struct iommufd_ctx *ictx);
 void iommufd_ctx_put(struct iommufd_ctx *ictx);
 
 /**
- * iommufd_ctx_has_group - does this context own the DMA of a group?
- * @ictx: context
- * @group: IOMMU group
- *
- * True while a device of @group is bound to @ictx. The answer holds for as
- * long as the caller keeps devices of the group from being bound and unbound.
- */
-bool iommufd_ctx_has_group(struct iommufd_ctx *ictx, struct iommu_group *group);
-
-/**
  * iommufd_ctx_device_id - what does this context call a device?
  * @ictx: context
  * @dev: device, bound or not, by whomever
