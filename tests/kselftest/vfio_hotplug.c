@@ -167,7 +167,7 @@ static int use_again(int iommufd, uint32_t ioas, char *memory)
 		if (tries)
 			usleep(100000);
 		dev = edu_open();
-	} while (dev == -ENODEV && ++tries < 50);
+	} while ((dev == -ENODEV || dev == -ENOENT) && ++tries < 50);
 	if (dev < 0)
 		return dev;
 	rc = vfio_bind(dev, iommufd, NULL);
