@@ -13,7 +13,8 @@
 #        test-debug           tests/vm/ring3: the same on a debug kernel, coverage
 #        test-variants        builds with parts left out, and what is in them
 #        lint                 see tests/lint/run
-#        install uninstall    modules to updates/, tool to PREFIX/bin
+#        install uninstall    modules to updates/, tool to PREFIX/bin, library to
+#                             PREFIX/lib
 #
 # Everything lands in build/, nothing beside the sources:
 #
@@ -172,15 +173,14 @@ install: kdir
 		test "$$1" = "$(INSTALL_REL)" || { \
 			echo "$$ko.ko was built for '$$1', not for $(INSTALL_REL): run make clean modules" >&2; \
 			exit 1; }; done
-	install -d $(updates) $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man8
+	install -d $(updates)
 	install -m 644 $(build)/modules/iommufd.ko $(build)/modules/vfio.ko $(updates)/
-	install -m 755 $(top)/tools/vfio-cdev $(DESTDIR)$(PREFIX)/bin/
-	install -m 644 tools/vfio-cdev/vfio-cdev.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+	$(MAKE) -C tools/vfio-cdev O=$(top)/tools PREFIX=$(PREFIX) install-built
 	$(call depmod)
 
 uninstall:
 	rm -f $(updates)/iommufd.ko $(updates)/vfio.ko
-	rm -f $(DESTDIR)$(PREFIX)/bin/vfio-cdev $(DESTDIR)$(PREFIX)/share/man/man8/vfio-cdev.8
+	$(MAKE) -C tools/vfio-cdev O=$(top)/tools PREFIX=$(PREFIX) uninstall
 	$(call depmod)
 
 # A package's staging directory has no kernel in it and needs no index.
