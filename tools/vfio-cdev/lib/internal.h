@@ -43,6 +43,9 @@ int vcdev_link_name(const struct vcdev_path *path, char *buf, size_t size);
 int vcdev_no_function(const struct vcdev_host *host, const char *bdf,
 		      struct vcdev_error *err);
 bool vcdev_is_vfio_driver(const char *driver);
+
+/* holder.c */
+
 /* "PID 12 (qemu)" and the like into @buf; false if nobody is to be seen. */
 bool vcdev_name_holders(const struct vcdev_host *host,
 			const struct vcdev_pci *pci, char *buf, size_t size);

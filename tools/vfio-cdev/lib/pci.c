@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What sysfs says about PCI functions, and who has them open. Read only.
+ * What sysfs says about PCI functions. Read only.
  *
  * An attribute that is missing is not an error (kernels differ, fixtures are
  * small): its field keeps the value for "unknown". Only the vendor ID has to be
@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "internal.h"
 
@@ -310,155 +309,6 @@ ssize_t vcdev_pci_vfs(const struct vcdev_host *host, const char *bdf,
 
 	vcdev_path(host, &path, "/sys/bus/pci/devices/%s", bdf);
 	return list_dir(host, &path, "virtfn", list, err);
-}
-
-/* ---------------------------------------------------------------- holders */
-
-struct holder_list {
-	struct vcdev_holder *list;
-	size_t nr, room;
-};
-
-static int holder_add(struct holder_list *holders, const struct vcdev_holder *holder)
-{
-	struct vcdev_holder *grown;
-
-	if (holders->nr == holders->room) {
-		size_t room = holders->room ? 2 * holders->room : 8;
-
-		grown = reallocarray(holders->list, room, sizeof(*grown));
-		if (!grown)
-			return -ENOMEM;
-		holders->list = grown;
-		holders->room = room;
-	}
-	holders->list[holders->nr++] = *holder;
-	return 0;
-}
-
-/* Files of one process. A process that ends, or may not be looked at, has none. */
-static int holders_of_process(const struct vcdev_host *host, const char *pid,
-			      const char *cdev, const char *group,
-			      struct holder_list *holders)
-{
-	struct vcdev_holder holder = { .pid = atoi(pid) };
-	struct vcdev_path path, link;
-	char target[PATH_MAX];
-	struct dirent *entry;
-	ssize_t length;
-	DIR *dir;
-	int rc = 0;
-
-	vcdev_path(host, &path, "/proc/%s/fd", pid);
-	dir = opendir(path.s);
-	if (!dir)
-		return 0;
-	while (!rc && (entry = readdir(dir))) {
-		if (is_dots(entry->d_name))
-			continue;
-		vcdev_path(host, &link, "/proc/%s/fd/%s", pid, entry->d_name);
-		length = readlink(link.s, target, sizeof(target) - 1);
-		if (length < 0)
-			continue;
-		target[length] = '\0';
-		if (strcmp(target, cdev) && strcmp(target, group))
-			continue;
-		holder.fd = atoi(entry->d_name);
-		vcdev_path(host, &path, "/proc/%s/comm", pid);
-		if (vcdev_attr_read(&path, holder.comm, sizeof(holder.comm)) < 0)
-			strcpy(holder.comm, "?");
-		rc = holder_add(holders, &holder);
-	}
-	closedir(dir);
-	return rc;
-}
-
-ssize_t vcdev_pci_holders(const struct vcdev_host *host,
-			  const struct vcdev_pci *pci,
-			  struct vcdev_holder **list, struct vcdev_error *err)
-{
-	char cdev[VCDEV_NAME_LEN + 32] = "", group[64] = "";
-	struct holder_list holders = { 0 };
-	struct vcdev_path path;
-	struct dirent *entry;
-	DIR *dir;
-	int rc = 0;
-
-	if (pci->cdev[0])
-		snprintf(cdev, sizeof(cdev), "/dev/vfio/devices/%s", pci->cdev);
-	if (pci->group >= 0)
-		snprintf(group, sizeof(group), "/dev/vfio/%d", pci->group);
-	*list = NULL;
-	vcdev_path(host, &path, "/proc");
-	dir = opendir(path.s);
-	if (!dir) {
-		rc = -errno;
-		return vcdev_fail(err, rc, "cannot read /proc: %s", strerror(-rc));
-	}
-	while (!rc && (entry = readdir(dir)))
-		if (isdigit((unsigned char)entry->d_name[0]))
-			rc = holders_of_process(host, entry->d_name, cdev, group, &holders);
-	closedir(dir);
-	if (rc) {
-		free(holders.list);
-		return vcdev_fail(err, rc, "out of memory");
-	}
-	*list = holders.list;
-	return holders.nr;
-}
-
-/* @except: a process that does not count, or 0 */
-static bool name_holders(const struct vcdev_host *host, const struct vcdev_pci *pci,
-			 pid_t except, char *buf, size_t size)
-{
-	struct vcdev_holder *list;
-	size_t used = 0;
-	ssize_t nr, i;
-	pid_t last = 0;
-
-	buf[0] = '\0';
-	nr = vcdev_pci_holders(host, pci, &list, NULL);
-	if (nr <= 0)
-		return false;
-	for (i = 0; i < nr && used < size; i++) {
-		if (list[i].pid == last || list[i].pid == except)
-			continue;
-		last = list[i].pid;
-		used += snprintf(buf + used, size - used, "%sprocess %d (%s)",
-				 used ? ", " : "", (int)list[i].pid, list[i].comm);
-	}
-	free(list);
-	return used;
-}
-
-bool vcdev_name_holders(const struct vcdev_host *host,
-			const struct vcdev_pci *pci, char *buf, size_t size)
-{
-	return name_holders(host, pci, 0, buf, size);
-}
-
-bool vcdev_name_sibling_holders(const struct vcdev_host *host,
-				const struct vcdev_pci *pci, pid_t except,
-				char sibling[VCDEV_BDF_LEN], char *buf, size_t size)
-{
-	struct vcdev_pci *members;
-	bool has = false;
-	ssize_t nr, i;
-
-	if (pci->group < 0)
-		return false;
-	nr = vcdev_pci_group(host, pci->group, &members, NULL);
-	if (nr < 0)
-		return false;
-	for (i = 0; i < nr && !has; i++) {
-		if (!strcmp(members[i].bdf, pci->bdf) || !members[i].cdev[0])
-			continue;
-		has = name_holders(host, &members[i], except, buf, size);
-		if (has)
-			memcpy(sibling, members[i].bdf, VCDEV_BDF_LEN);
-	}
-	free(members);
-	return has;
 }
 
 /* -------------------------------------------------------------- diagnosis */

@@ -223,6 +223,85 @@ int vcdev_pci_why_no_cdev(const struct vcdev_host *host, const struct vcdev_pci 
  */
 int vcdev_iommu_present(const struct vcdev_host *host, struct vcdev_error *err);
 
+/* ------------------------------------------------------------ open files */
+
+/**
+ * enum vcdev_file_kind - what an open file is of
+ * @VCDEV_FILE_CDEV: a device, opened through /dev/vfio/devices/vfioX
+ * @VCDEV_FILE_DEVICE: a device that came out of a group
+ * @VCDEV_FILE_GROUP: a group, /dev/vfio/N
+ * @VCDEV_FILE_CONTEXT: a context, /dev/iommu
+ * @VCDEV_FILE_CONTAINER: a container, /dev/vfio/vfio, which is a context with our
+ *	modules
+ */
+enum vcdev_file_kind {
+	VCDEV_FILE_CDEV,
+	VCDEV_FILE_DEVICE,
+	VCDEV_FILE_GROUP,
+	VCDEV_FILE_CONTEXT,
+	VCDEV_FILE_CONTAINER,
+};
+
+/**
+ * struct vcdev_file - a file of VFIO or iommufd that a process has open
+ * @kind: what it is of
+ * @pid: process
+ * @fd: its file descriptor
+ * @comm: its name
+ * @uid: its user, (uid_t)-1 if unknown
+ * @node: last part of the path: "vfio3", a group's number, "iommu"; "" for
+ *	VCDEV_FILE_DEVICE
+ * @device: name of the device on its bus (a BDF, a UUID), "" if it is of none or the
+ *	kernel does not say
+ * @group: number of the IOMMU group of a VCDEV_FILE_GROUP, else -1
+ * @state: of a device: "opened", "bound" or "attached"; "" if the kernel does not say
+ * @context: number of the context: of the one that this is, or of that which a device
+ *	is bound to; 0 if there is none or the kernel does not say
+ * @ioas: what a device is attached to; 0 for none
+ */
+struct vcdev_file {
+	enum vcdev_file_kind kind;
+	pid_t pid;
+	int fd;
+	char comm[32];
+	uid_t uid;
+	char node[VCDEV_NAME_LEN];
+	char device[VCDEV_NAME_LEN];
+	int group;
+	char state[16];
+	uint32_t context, ioas;
+};
+
+/**
+ * vcdev_files() - which files of VFIO and iommufd processes have open
+ * @host: system, or NULL
+ * @pid: process to look at; 0 for all
+ * @list: result, an array that the caller gives to free(), in order of process and
+ *	file descriptor
+ * @nr_hidden: number of processes that the caller may not look into; or NULL
+ * @err: reason of a failure, or NULL
+ *
+ * What a device is bound to is known with modules that show it in fdinfo, as ours
+ * do; the rest is so with any kernel. A device that is held only by a mapping of its
+ * registers, or by KVM, is not seen.
+ *
+ * Return: the number of files, or a negative errno: -ESRCH if there is no process
+ * @pid, -EACCES if the caller may not look into @pid.
+ */
+ssize_t vcdev_files(const struct vcdev_host *host, pid_t pid,
+		    struct vcdev_file **list, size_t *nr_hidden,
+		    struct vcdev_error *err);
+
+/**
+ * vcdev_file_is_of() - does an open file hold a function
+ * @file: from vcdev_files()
+ * @pci: function
+ *
+ * Return: true if it is the function's cdev, the function opened through its group,
+ * or its group.
+ */
+bool vcdev_file_is_of(const struct vcdev_file *file, const struct vcdev_pci *pci);
+
 /* --------------------------------------------------------- driver binding */
 
 /**
