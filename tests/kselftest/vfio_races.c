@@ -394,8 +394,8 @@ static int read_id(int dev)
 }
 
 /*
- * EIO: memory is disabled, as it is during a reset. EBUSY: of two first reads of a
- * BAR the stock driver claims it for one.
+ * EIO: memory is disabled, as it is during a reset. EBUSY: of two first users of
+ * a BAR, by read or by mmap, the stock driver claims it for one.
  */
 static void read_register(struct world *w, struct race_actor *a)
 {
@@ -407,7 +407,7 @@ static void map_register(struct world *w, struct race_actor *a)
 	void *p;
 
 	CALL(a, (p = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, w->dev, 0)) ==
-	     MAP_FAILED ? -errno : 0, EINVAL);
+	     MAP_FAILED ? -errno : 0, EINVAL, EBUSY);
 	if (p != MAP_FAILED)
 		CALL(a, munmap(p, PAGE));
 }
