@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tool.h"
 #include "options.h"
 
 #define DRIVER "vfio-pci"

@@ -17,7 +17,6 @@
 
 #include <linux/vfio.h>
 
-#include "tool.h"
 #include "info.h"
 #include "options.h"
 

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tool.h"
 #include "options.h"
 
 static int parse_number(const char *text, unsigned int *number)

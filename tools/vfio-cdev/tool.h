@@ -16,6 +16,9 @@ enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 /* The system to look at; set by main() before a subcommand runs. */
 extern const struct vcdev_host *tool_host;
 
+/* --quiet: results and errors, no remarks. --verbose: what was tried, and more of it. */
+extern bool tool_quiet, tool_verbose;
+
 /**
  * struct command - one subcommand
  * @name: what the user types

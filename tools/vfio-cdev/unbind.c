@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tool.h"
 #include "options.h"
 
 /* The last one is that which failed: as a rule it has its driver, and is silent. */
