@@ -6,9 +6,11 @@
  *
  *   lib_test ROOT	ROOT is a made-up system with /dev/iommu a plain file and the
  *			function 0000:01:00.0 with cdev vfio3, a plain file as well,
- *			which a process has open; a disk of 0000:02:00.0 is mounted
+ *			which a process has open; a disk of 0000:02:00.0 is mounted;
+ *			the function 0000:05:00.0 has the cdev vfio5, 1:3
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,16 +66,16 @@ static void test_errors(const struct vcdev_host *host)
 	uint32_t ioas;
 	char byte;
 
-	check("err may be NULL", vcdev_pci_get(host, "05:00.0", &pci, NULL) == -ENODEV);
+	check("err may be NULL", vcdev_pci_get(host, "09:00.0", &pci, NULL) == -ENODEV);
 	check("err is set on failure",
-	      vcdev_pci_get(host, "05:00.0", &pci, &err) == -ENODEV && err.code == -ENODEV &&
+	      vcdev_pci_get(host, "09:00.0", &pci, &err) == -ENODEV && err.code == -ENODEV &&
 	      err.text[0] && err.hint[0]);
 	err.code = 7;
 	check("err is left alone on success",
 	      !vcdev_pci_get(host, "01:00.0", &pci, &err) && err.code == 7);
 	check("close(NULL) is allowed", (vcdev_dev_close(NULL), vcdev_ctx_close(NULL), true));
 	check("open of what is not there leaves the result alone",
-	      vcdev_dev_open(host, "05:00.0", &dev, &err) == -ENODEV && !dev);
+	      vcdev_dev_open(host, "09:00.0", &dev, &err) == -ENODEV && !dev);
 
 	check("a plain file opens as a context", !vcdev_ctx_open(host, &ctx, &err) && ctx);
 	if (!ctx)
@@ -118,6 +120,68 @@ static void test_drivers(const struct vcdev_host *host)
 	      strstr(err.text, "is mounted at /srv/data"));
 }
 
+static void pass(const char *pid, const char *nr, const char *names)
+{
+	char own[16];
+
+	snprintf(own, sizeof(own), "%d", getpid());
+	setenv("LISTEN_PID", pid ? pid : own, 1);
+	setenv("LISTEN_FDS", nr, 1);
+	setenv("LISTEN_FDNAMES", names, 1);
+}
+
+/* In @host the numbers of /dev/iommu and of vfio5 are those of /dev/null. */
+static void test_passed(const struct vcdev_host *host)
+{
+	char (*bdfs)[VCDEV_BDF_LEN] = NULL, name[VCDEV_NAME_LEN];
+	struct vcdev_dev *dev = NULL;
+	struct vcdev_ctx *ctx = NULL;
+	struct vcdev_error err;
+	int fd;
+
+	check("the name of a device that is passed", !vcdev_passed_name("1:0.0", name) &&
+	      !strcmp(name, "vfio-0000-01-00.0"));
+	check("the name of no device", vcdev_passed_name("vfio3", name) == -EINVAL);
+
+	/* Numbers 3 to 6: those of this program have begun behind them */
+	for (fd = 3; fd < 6; fd++)
+		dup2(open("/dev/null", O_RDWR), fd);
+	dup2(open("/dev/zero", O_RDWR), 6);
+	pass("1", "4", "iommufd");
+	check("files for another process are not ours",
+	      vcdev_passed_devices(&bdfs, &err) == 0);
+	free(bdfs);
+	pass(NULL, "2x", "iommufd");
+	check("a number that is none is 0", vcdev_passed_devices(&bdfs, &err) == 0);
+	free(bdfs);
+	pass(NULL, "4", "other:vfio-0000-05-00.0:iommufd:vfio-06-00.0:vfio-07-00.0");
+	check("the devices among the files, as far as there are files",
+	      vcdev_passed_devices(&bdfs, &err) == 2 && !strcmp(bdfs[0], "0000:05:00.0") &&
+	      !strcmp(bdfs[1], "0000:06:00.0"));
+	free(bdfs);
+	check("a context that was passed", !vcdev_ctx_open(host, &ctx, &err) &&
+	      vcdev_ctx_fd(ctx) == 5 && fcntl(5, F_GETFD) == FD_CLOEXEC);
+	vcdev_ctx_close(ctx);
+	check("belongs to its object", fcntl(5, F_GETFD) < 0);
+	check("and is taken once", !vcdev_ctx_open(host, &ctx, &err) &&
+	      !(fcntl(vcdev_ctx_fd(ctx), F_GETFL) & O_PATH));
+	fd = vcdev_ctx_fd(ctx);
+	vcdev_ctx_close(ctx);
+	check("even if its number is used again", !vcdev_ctx_open(host, &ctx, &err) &&
+	      vcdev_ctx_fd(ctx) == fd);
+	vcdev_ctx_close(ctx);
+	check("a device that was passed", !vcdev_dev_open(host, "05:00.0", &dev, &err) &&
+	      vcdev_dev_fd(dev) == 4);
+	vcdev_dev_close(dev);
+	pass(NULL, "4", "other:vfio-0000-05-00.0:iommufd:vfio-0000-05-00.0");
+	check("a file that is another than its name says is EINVAL",
+	      vcdev_dev_open(host, "05:00.0", &dev, &err) == -EINVAL &&
+	      strstr(err.text, "is not vfio5"));
+	unsetenv("LISTEN_PID");
+	close(3);
+	close(6);
+}
+
 static void test_long_root(void)
 {
 	static char root[8192];
@@ -138,6 +202,12 @@ int main(int argc, char **argv)
 
 	if (argc != 2)
 		return 2;
+	/* The numbers that test_passed() takes are its own. */
+	for (fds = 3; fds < 7; fds++)
+		close(fds);
+	test_passed(&host);
+	for (fds = 3; fds < 64; fds++)
+		close(fds);
 	fds = dup(0);
 	close(fds);
 	test_addresses();

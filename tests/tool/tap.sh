@@ -7,6 +7,7 @@
 #   is NAME WANT GOT		one test: equal?
 #   like NAME PATTERN GOT	one test: does the shell pattern fit?
 #   tap_skip NAME REASON	one test that cannot run
+#   tap_lines			tests of the last run: its lines "ok NAME", "not ok NAME"
 #   expect NAME STATUS OUT ERR	one test of the last run; OUT and ERR in full,
 #				or a pattern after "~", or "*" for anything
 
@@ -84,6 +85,18 @@ expect() {
 	tap_show "got  stdout" "$out"
 	tap_show "want stderr" "$4"
 	tap_show "got  stderr" "$err"
+}
+
+tap_lines() {
+	local line
+
+	while read -r line; do
+		case $line in
+		"ok "*)		tap_result true "${line#ok }" ;;
+		"not ok "*)	tap_result false "${line#not ok }" ;;
+		*)		echo "# $line" ;;
+		esac
+	done <<< "$out"
 }
 
 tap_end() {

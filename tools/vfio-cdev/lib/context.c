@@ -55,7 +55,22 @@ int vcdev_ctx_open_file(const struct vcdev_host *host, const char *file,
 int vcdev_ctx_open(const struct vcdev_host *host, struct vcdev_ctx **ctx,
 		   struct vcdev_error *err)
 {
-	return vcdev_ctx_open_file(host, "/dev/iommu", ctx, err);
+	struct vcdev_ctx *new_ctx;
+	int fd;
+
+	fd = vcdev_passed_ctx(host, err);
+	if (fd == -ENOENT)
+		return vcdev_ctx_open_file(host, "/dev/iommu", ctx, err);
+	if (fd < 0)
+		return fd;
+	new_ctx = calloc(1, sizeof(*new_ctx));
+	if (!new_ctx) {
+		close(fd);
+		return vcdev_fail(err, -ENOMEM, "out of memory");
+	}
+	new_ctx->fd = fd;
+	*ctx = new_ctx;
+	return 0;
 }
 
 void vcdev_ctx_close(struct vcdev_ctx *ctx)

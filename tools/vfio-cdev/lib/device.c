@@ -17,12 +17,33 @@
 
 #include "device.h"
 
+static int open_node(const struct vcdev_dev *dev, struct vcdev_error *err)
+{
+	struct vcdev_path path;
+	char holders[256];
+	int fd, rc;
+
+	vcdev_path(&dev->host, &path, "/dev/vfio/devices/%s", dev->pci.cdev);
+	fd = open(path.s, O_RDWR | O_CLOEXEC);
+	if (fd >= 0)
+		return fd;
+	rc = -errno;
+	vcdev_fail(err, rc, "cannot open %s: %s", path.s, strerror(-rc));
+	if (rc == -EACCES || rc == -EPERM)
+		vcdev_hint(err, "run this as root, or give yourself rights on %s", path.s);
+	else if (rc == -EBUSY &&
+		 vcdev_name_holders(&dev->host, &dev->pci, holders, sizeof(holders)))
+		vcdev_hint(err, "it is in use by %s", holders);
+	else if (rc == -ENOENT)
+		vcdev_hint(err, "the kernel has the device, but its node is missing "
+			   "here: is this a container, or udev not done?");
+	return rc;
+}
+
 int vcdev_dev_open(const struct vcdev_host *host, const char *name,
 		   struct vcdev_dev **dev, struct vcdev_error *err)
 {
 	struct vcdev_dev *new_dev;
-	struct vcdev_path path;
-	char holders[256];
 	int rc;
 
 	new_dev = calloc(1, sizeof(*new_dev));
@@ -38,22 +59,12 @@ int vcdev_dev_open(const struct vcdev_host *host, const char *name,
 		rc = vcdev_pci_why_no_cdev(host, &new_dev->pci, err);
 		goto err_free_dev;
 	}
-	vcdev_path(host, &path, "/dev/vfio/devices/%s", new_dev->pci.cdev);
-	new_dev->fd = open(path.s, O_RDWR | O_CLOEXEC);
-	if (new_dev->fd < 0) {
-		rc = -errno;
-		vcdev_fail(err, rc, "cannot open %s: %s", path.s, strerror(-rc));
-		if (rc == -EACCES || rc == -EPERM)
-			vcdev_hint(err, "run this as root, or give yourself rights on %s",
-				   path.s);
-		else if (rc == -EBUSY &&
-			 vcdev_name_holders(host, &new_dev->pci, holders, sizeof(holders)))
-			vcdev_hint(err, "it is in use by %s", holders);
-		else if (rc == -ENOENT)
-			vcdev_hint(err, "the kernel has the device, but its node is missing "
-				   "here: is this a container, or udev not done?");
+	rc = vcdev_passed_dev(host, &new_dev->pci, err);
+	if (rc == -ENOENT)
+		rc = open_node(new_dev, err);
+	if (rc < 0)
 		goto err_free_dev;
-	}
+	new_dev->fd = rc;
 	*dev = new_dev;
 	return 0;
 

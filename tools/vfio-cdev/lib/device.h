@@ -38,6 +38,13 @@ struct vcdev_dev {
 
 /* ioctl() that returns a negative errno and survives signals. */
 int vcdev_ioctl(int fd, unsigned long request, void *arg);
+/*
+ * passed.c: a file of the context or the device that this process was started with.
+ * Its number, -ENOENT if there is none (left), or another negative errno.
+ */
+int vcdev_passed_ctx(const struct vcdev_host *host, struct vcdev_error *err);
+int vcdev_passed_dev(const struct vcdev_host *host, const struct vcdev_pci *pci,
+		     struct vcdev_error *err);
 /* Open @file as a context. */
 int vcdev_ctx_open_file(const struct vcdev_host *host, const char *file,
 			struct vcdev_ctx **ctx, struct vcdev_error *err);

@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <linux/iommufd.h>
@@ -60,7 +59,10 @@ static int join(const struct vcdev_dev *dev, struct vcdev_ctx *ctx, uint32_t *io
 	int rc;
 
 	rc = vcdev_ioctl(dev->group_fd, VFIO_GROUP_GET_STATUS, &status);
-	if (!rc && !(status.flags & VFIO_GROUP_FLAGS_VIABLE)) {
+	if (rc)
+		return vcdev_fail(err, rc, "cannot look at IOMMU group %d: %s", dev->pci.group,
+				  strerror(-rc));
+	if (!(status.flags & VFIO_GROUP_FLAGS_VIABLE)) {
 		vcdev_fail(err, -EBUSY, "a kernel driver runs a device of IOMMU group %d",
 			   dev->pci.group);
 		vcdev_hint(err, "see which: vfio-cdev info %s", dev->pci.bdf);
@@ -107,13 +109,13 @@ int vcdev_dev_open_group(const struct vcdev_host *host, const char *name,
 	rc = join(new_dev, ctx, ioas_id, err);
 	if (rc)
 		goto err_close_group;
-	new_dev->fd = ioctl(new_dev->group_fd, VFIO_GROUP_GET_DEVICE_FD, new_dev->pci.bdf);
-	if (new_dev->fd < 0) {
-		rc = -errno;
+	rc = vcdev_ioctl(new_dev->group_fd, VFIO_GROUP_GET_DEVICE_FD, new_dev->pci.bdf);
+	if (rc < 0) {
 		vcdev_fail(err, rc, "cannot open %s through its group: %s", new_dev->pci.bdf,
 			   strerror(-rc));
 		goto err_close_group;
 	}
+	new_dev->fd = rc;
 	rc = vcdev_dev_init(new_dev, err);
 	if (rc)
 		goto err_close_dev;

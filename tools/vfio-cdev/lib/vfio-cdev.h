@@ -18,6 +18,12 @@
  *            vcdev_ctx_open or vcdev_ctx_open_container
  *            vcdev_dev_open_group -> vcdev_map -> regions, irqs
  *
+ * Files from outside
+ *   A process may have been started with its context and devices open ("vfio-cdev
+ *   run", systemd, a container engine). vcdev_ctx_open() and vcdev_dev_open() take
+ *   these first, by LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES, so that a program needs
+ *   neither rights on the nodes nor other code. See vcdev_passed_devices().
+ *
  * Errors
  *   Every function that can fail returns 0 (or a count) or a negative errno, and
  *   describes the failure in *err if err is not NULL: why, and what to do next.
@@ -25,7 +31,9 @@
  *   leaves no half-made object behind.
  *
  * Threads
- *   No global state. Functions on a ctx may run in parallel. Functions on a dev
+ *   No global state but one bit for each file from outside, set when it is taken,
+ *   atomically. The environment is read: do not change it at the same time.
+ *   Functions on a ctx may run in parallel. Functions on a dev
  *   may run in parallel once vcdev_dev_bind() has returned; open, bind and close
  *   of one dev must not. The driver functions change state of the machine: run
  *   them under vcdev_driver_lock(), one at a time. (6.1 reads driver_override
@@ -422,7 +430,10 @@ struct vcdev_iova_range {
  * @ctx: result, for vcdev_ctx_close()
  * @err: reason of a failure, or NULL
  *
- * Return: 0, or a negative errno: -ENOENT if iommufd is not loaded, -EACCES
+ * A file that the process was started with as "iommufd" comes first, once; then
+ * /dev/iommu is opened.
+ *
+ * Return: 0, or a negative errno: -EINVAL if that file is something else, -ENOENT if iommufd is not loaded, -EACCES
  * without rights on /dev/iommu.
  */
 int vcdev_ctx_open(const struct vcdev_host *host, struct vcdev_ctx **ctx,
@@ -575,6 +586,98 @@ int vcdev_allow_iovas(struct vcdev_ctx *ctx, uint32_t ioas_id,
 		      const struct vcdev_iova_range *ranges, size_t nr_ranges,
 		      struct vcdev_error *err);
 
+/* --------------------------------------------------------- choosing IOVAs */
+
+struct vcdev_iovas;
+
+/**
+ * vcdev_iovas_new() - keep account of the free IOVAs of an address space
+ * @ctx: context
+ * @ioas_id: address space, with its devices attached, since these narrow it
+ * @iovas: result, for vcdev_iovas_delete()
+ * @err: reason of a failure, or NULL
+ *
+ * For programs that choose IOVAs themselves: below a limit of the device, or before
+ * there is memory. It knows what vcdev_iova_ranges() says and what it was told since,
+ * not what is mapped: do not use vcdev_map_any() in the same address space.
+ *
+ * Threads: functions on one vcdev_iovas one at a time.
+ *
+ * Return: 0 or a negative errno.
+ */
+int vcdev_iovas_new(struct vcdev_ctx *ctx, uint32_t ioas_id, struct vcdev_iovas **iovas,
+		    struct vcdev_error *err);
+
+/**
+ * vcdev_iovas_delete() - end the account; mappings stay
+ * @iovas: account; NULL is allowed
+ */
+void vcdev_iovas_delete(struct vcdev_iovas *iovas);
+
+/**
+ * vcdev_iovas_alloc() - take the lowest free IOVAs that fit
+ * @iovas: account
+ * @length: bytes, a multiple of the alignment of the address space
+ * @alignment: of the IOVA in bytes, a power of two; 0: that of the address space.
+ *	2 MiB for memory of huge pages lets the IOMMU use large ones as well
+ * @limit: last IOVA that may be used; UINT64_MAX for all
+ * @iova: result
+ * @err: reason of a failure, or NULL
+ *
+ * Return: 0, or a negative errno: -ENOSPC if nothing fits, -EINVAL for a wrong length
+ * or alignment, -ENOMEM.
+ */
+int vcdev_iovas_alloc(struct vcdev_iovas *iovas, uint64_t length, uint64_t alignment,
+		      uint64_t limit, uint64_t *iova, struct vcdev_error *err);
+
+/**
+ * vcdev_iovas_reserve() - take certain IOVAs
+ * @iovas: account
+ * @iova: first
+ * @length: bytes
+ * @err: reason of a failure, or NULL
+ *
+ * Return: 0, or a negative errno: -EEXIST if they are not all free, -EINVAL, -ENOMEM.
+ */
+int vcdev_iovas_reserve(struct vcdev_iovas *iovas, uint64_t iova, uint64_t length,
+			struct vcdev_error *err);
+
+/**
+ * vcdev_iovas_release() - give IOVAs back, after they were unmapped
+ * @iovas: account
+ * @iova: first
+ * @length: bytes; any part of what was taken
+ * @err: reason of a failure, or NULL
+ *
+ * Return: 0, or a negative errno: -EINVAL if they are free already or were never
+ * there; -ENOMEM, and then they stay taken.
+ */
+int vcdev_iovas_release(struct vcdev_iovas *iovas, uint64_t iova, uint64_t length,
+			struct vcdev_error *err);
+
+/* ------------------------------------------------------ files from outside */
+
+/**
+ * vcdev_passed_name() - the name by which a device is passed to a process
+ * @bdf: its address, in either form
+ * @name: result: "vfio-0000-01-00.0"; LISTEN_FDNAMES has colons between names
+ *
+ * Return: 0, or -EINVAL if @bdf is no PCI address.
+ */
+int vcdev_passed_name(const char *bdf, char name[VCDEV_NAME_LEN]);
+
+/**
+ * vcdev_passed_devices() - the devices that this process was started with
+ * @bdfs: result, an array of addresses that the caller gives to free()
+ * @err: reason of a failure, or NULL
+ *
+ * Those among LISTEN_FDNAMES that are named as above, of the first 256, in their
+ * order; whether they have been opened since or not.
+ *
+ * Return: their number, or -ENOMEM.
+ */
+ssize_t vcdev_passed_devices(char (**bdfs)[VCDEV_BDF_LEN], struct vcdev_error *err);
+
 /* ---------------------------------------------------------------- devices */
 
 struct vcdev_dev;
@@ -636,7 +739,9 @@ struct vcdev_irq {
  * @dev: result, for vcdev_dev_close()
  * @err: reason of a failure, or NULL
  *
- * Return: 0, or a negative errno: -ENODEV if there is no such function, -ENXIO
+ * A file that the process was started with for this device comes first, once.
+ *
+ * Return: 0, or a negative errno: -EINVAL if that file is another one, -ENODEV if there is no such function, -ENXIO
  * if it has no cdev (@err says why: its driver, or the vfio module that is
  * loaded), -EACCES without rights on the cdev, -EBUSY if its group is open.
  */
