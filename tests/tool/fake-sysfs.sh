@@ -112,3 +112,41 @@ fake_mount() {
 	printf '%s\n' "22 1 0:20 / /proc rw - proc proc rw" \
 		"36 1 $1 / $3 rw,relatime shared:1 - ext4 /dev/disk rw" > "$root/proc/self/mountinfo"
 }
+
+# fake_fdinfo PID FD LINE...: what fdinfo of that file has, "key: value" a line
+fake_fdinfo() {
+	local dir=$root/proc/$1/fdinfo fd=$2
+
+	mkdir -p "$dir"
+	shift 2
+	printf '%s\n' "$@" | sed 's/: */:\t/' > "$dir/$fd"
+}
+
+# fake_behind BDF BRIDGE: the function is on the bus behind that bridge
+fake_behind() {
+	local dir=$root/sys/bus/pci/devices tree=$root/sys/devices/pci0000:00
+
+	mkdir -p "$tree"
+	if [ ! -L "$dir/$2" ]; then
+		mv "$dir/$2" "$tree/$2"
+		ln -s "../../../devices/pci0000:00/$2" "$dir/$2"
+	fi
+	mv "$dir/$1" "$(realpath "$dir/$2")/$1"
+	ln -s "$(realpath "$dir/$2")/$1" "$dir/$1"
+}
+
+# fake_mdev UUID PARENT TYPE CDEV [GROUP]: a mediated device of a function
+fake_mdev() {
+	local dir=$root/sys/bus/pci/devices/$2/$1
+
+	mkdir -p "$dir/vfio-dev/$4" "$root/sys/bus/mdev/devices" "$root/sys/class/vfio-dev" \
+		"$root/sys/bus/pci/devices/$2/mdev_supported_types/$3"
+	echo "A part of $2" > "$root/sys/bus/pci/devices/$2/mdev_supported_types/$3/name"
+	ln -s "../mdev_supported_types/$3" "$dir/mdev_type"
+	ln -s "../../../../../bus/mdev/drivers/vendor_mdev" "$dir/driver"
+	echo 511:1 > "$dir/vfio-dev/$4/dev"
+	ln -s "../../../$1" "$dir/vfio-dev/$4/device"
+	ln -s "$dir/vfio-dev/$4" "$root/sys/class/vfio-dev/$4"
+	ln -s "$dir" "$root/sys/bus/mdev/devices/$1"
+	[ -z "${5:-}" ] || ln -s "../../../../kernel/iommu_groups/$5" "$dir/iommu_group"
+}

@@ -1,253 +1,320 @@
 // SPDX-License-Identifier: GPL-2.0
-/* vfio-cdev list: PCI functions, as a table or as JSON. */
+/*
+ * vfio-cdev list: PCI functions and mediated devices, and who uses them.
+ *
+ * Everything is read once: functions, mediated devices, open files of all
+ * processes. Then rows are chosen by name and by filters, which all have to fit.
+ * In a tree the bridges and PFs above a chosen row are shown, too.
+ */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-#include <libsmartcols/libsmartcols.h>
-
-#include "tool.h"
+#include "list.h"
 #include "options.h"
 
-/**
- * struct column - one column
- * @name: head of the table, in lower case the key in JSON
- * @json: type of the value in JSON; an empty value is null there
- * @in_table: is in the table for people, too
- * @flags: of libsmartcols
- * @value: writes the value of a function
- */
-struct column {
-	const char *name;
-	int json;
-	bool in_table;
-	int flags;
-	void (*value)(struct names *names, const struct vcdev_pci *pci, char *buf, size_t size);
+/* What the command line asks for; NULL and false are no filter. */
+struct filter {
+	const char *driver, *group, *id, *class_code, *numa, *pf;
+	bool vfio, used;
 };
 
-static void value_bdf(struct names *names, const struct vcdev_pci *pci, char *buf, size_t size)
+static bool number_fits(const char *wanted, int value)
 {
-	(void)names;
-	snprintf(buf, size, "%s", pci->bdf);
+	char *end;
+	long number = strtol(wanted, &end, 10);
+
+	return end != wanted && !*end && number == value;
 }
 
-static void value_driver(struct names *names, const struct vcdev_pci *pci, char *buf,
-			 size_t size)
+/* "1b36" or "1b36:0010" */
+static bool id_fits(const char *wanted, const struct vcdev_pci *pci)
 {
-	(void)names;
-	snprintf(buf, size, "%s", pci->driver);
+	char id[16];
+
+	if (!pci)
+		return false;
+	snprintf(id, sizeof(id), "%04x:%04x", pci->vendor, pci->device);
+	return !strcasecmp(wanted, id) || (strlen(wanted) == 4 && !strncasecmp(wanted, id, 4));
 }
 
-static void value_group(struct names *names, const struct vcdev_pci *pci, char *buf,
-			size_t size)
+/* The first digits: "01" is all storage, "0108" NVM controllers. */
+static bool class_fits(const char *wanted, const struct vcdev_pci *pci)
 {
-	(void)names;
-	if (pci->group >= 0)
-		snprintf(buf, size, "%d", pci->group);
+	char text[8];
+
+	if (!pci)
+		return false;
+	snprintf(text, sizeof(text), "%06" PRIx32, pci->class_code);
+	return strlen(wanted) && !strncasecmp(wanted, text, strlen(wanted));
 }
 
-static void value_cdev(struct names *names, const struct vcdev_pci *pci, char *buf, size_t size)
+static bool is_used(const struct listing *listing, const struct list_row *row)
 {
-	(void)names;
-	snprintf(buf, size, "%s", pci->cdev);
-}
-
-/* "PF 2/7" is a PF with 2 of its 7 VFs. */
-static void value_sriov(struct names *names, const struct vcdev_pci *pci, char *buf,
-			size_t size)
-{
-	(void)names;
-	if (pci->pf[0])
-		snprintf(buf, size, "VF of %s", pci->pf);
-	else if (pci->total_vfs)
-		snprintf(buf, size, "PF %u/%u", pci->nr_vfs, pci->total_vfs);
-}
-
-static void value_name(struct names *names, const struct vcdev_pci *pci, char *buf, size_t size)
-{
-	char vendor[128], device[128];
-
-	names_vendor(names, pci, vendor, sizeof(vendor));
-	names_device(names, pci, device, sizeof(device));
-	snprintf(buf, size, "%s %s", vendor, device);
-}
-
-static void value_vendor(struct names *names, const struct vcdev_pci *pci, char *buf,
-			 size_t size)
-{
-	(void)names;
-	snprintf(buf, size, "%04x", pci->vendor);
-}
-
-static void value_device(struct names *names, const struct vcdev_pci *pci, char *buf,
-			 size_t size)
-{
-	(void)names;
-	snprintf(buf, size, "%04x", pci->device);
-}
-
-static void value_class(struct names *names, const struct vcdev_pci *pci, char *buf,
-			size_t size)
-{
-	(void)names;
-	snprintf(buf, size, "%06" PRIx32, pci->class_code);
-}
-
-static void value_pf(struct names *names, const struct vcdev_pci *pci, char *buf, size_t size)
-{
-	(void)names;
-	snprintf(buf, size, "%s", pci->pf);
-}
-
-static void value_nr_vfs(struct names *names, const struct vcdev_pci *pci, char *buf,
-			 size_t size)
-{
-	(void)names;
-	if (pci->total_vfs)
-		snprintf(buf, size, "%u", pci->nr_vfs);
-}
-
-static void value_total_vfs(struct names *names, const struct vcdev_pci *pci, char *buf,
-			    size_t size)
-{
-	(void)names;
-	if (pci->total_vfs)
-		snprintf(buf, size, "%u", pci->total_vfs);
-}
-
-static void value_numa(struct names *names, const struct vcdev_pci *pci, char *buf, size_t size)
-{
-	(void)names;
-	if (pci->numa_node >= 0)
-		snprintf(buf, size, "%d", pci->numa_node);
-}
-
-static const struct column columns[] = {
-	{ "BDF",	SCOLS_JSON_STRING, true,  0,		      value_bdf },
-	{ "DRIVER",	SCOLS_JSON_STRING, true,  0,		      value_driver },
-	{ "GROUP",	SCOLS_JSON_NUMBER, true,  SCOLS_FL_RIGHT,     value_group },
-	{ "CDEV",	SCOLS_JSON_STRING, true,  0,		      value_cdev },
-	{ "SRIOV",	SCOLS_JSON_STRING, true,  0,		      value_sriov },
-	{ "NAME",	SCOLS_JSON_STRING, true,  SCOLS_FL_TRUNC,     value_name },
-	{ "VENDOR_ID",	SCOLS_JSON_STRING, false, 0,		      value_vendor },
-	{ "DEVICE_ID",	SCOLS_JSON_STRING, false, 0,		      value_device },
-	{ "CLASS",	SCOLS_JSON_STRING, false, 0,		      value_class },
-	{ "PF",		SCOLS_JSON_STRING, false, 0,		      value_pf },
-	{ "NR_VFS",	SCOLS_JSON_NUMBER, false, 0,		      value_nr_vfs },
-	{ "TOTAL_VFS",	SCOLS_JSON_NUMBER, false, 0,		      value_total_vfs },
-	{ "NUMA_NODE",	SCOLS_JSON_NUMBER, false, 0,		      value_numa },
-};
-
-#define NR_COLUMNS (sizeof(columns) / sizeof(columns[0]))
-
-static int fill_line(struct libscols_table *table, struct names *names,
-		     const struct vcdev_pci *pci, bool json)
-{
-	struct libscols_line *line;
-	char value[512];
-	size_t i, at = 0;
-	int rc;
-
-	line = scols_table_new_line(table, NULL);
-	if (!line)
-		return -ENOMEM;
-	for (i = 0; i < NR_COLUMNS; i++) {
-		if (!json && !columns[i].in_table)
-			continue;
-		value[0] = '\0';
-		columns[i].value(names, pci, value, sizeof(value));
-		if (!json && !value[0])
-			strcpy(value, "-");
-		rc = scols_line_set_data(line, at++, value);
-		if (rc)
-			return rc;
-	}
-	return 0;
-}
-
-static int print_table(struct names *names, const struct vcdev_pci *pcis, size_t nr, bool json)
-{
-	struct libscols_table *table;
 	size_t i;
-	int rc = 0;
 
-	table = scols_new_table();
-	if (!table)
-		return -ENOMEM;
-	scols_table_enable_json(table, json);
-	scols_table_set_name(table, "devices");
-	for (i = 0; i < NR_COLUMNS; i++) {
-		struct libscols_column *column;
+	for (i = 0; i < listing->nr_files; i++)
+		if (list_is_holder(row, &listing->files[i]))
+			return true;
+	return false;
+}
 
-		if (!json && !columns[i].in_table)
-			continue;
-		column = scols_table_new_column(table, columns[i].name, 0, columns[i].flags);
-		if (!column) {
-			rc = -ENOMEM;
-			goto out_unref_table;
-		}
-		scols_column_set_json_type(column, columns[i].json);
+static bool fits(const struct listing *listing, const struct list_row *row,
+		 const struct filter *filter)
+{
+	const struct vcdev_pci *pci = row->pci;
+	const char *driver = pci ? pci->driver : row->mdev->driver;
+	const char *cdev = pci ? pci->cdev : row->mdev->cdev;
+
+	if (filter->driver &&
+	    strcmp(driver, strcmp(filter->driver, "none") ? filter->driver : ""))
+		return false;
+	if (filter->group &&
+	    !number_fits(filter->group, pci ? pci->group : row->mdev->group))
+		return false;
+	if (filter->numa &&
+	    !number_fits(filter->numa, pci ? pci->numa_node : row->mdev->numa_node))
+		return false;
+	if (filter->id && !id_fits(filter->id, pci))
+		return false;
+	if (filter->class_code && !class_fits(filter->class_code, pci))
+		return false;
+	if (filter->pf && (!pci || (strcmp(pci->pf, filter->pf) && strcmp(pci->bdf, filter->pf))))
+		return false;
+	if (filter->vfio && !cdev[0] && !strstr(driver, "vfio"))
+		return false;
+	return !filter->used || is_used(listing, row);
+}
+
+static ssize_t row_of(const struct listing *listing, const char *bdf)
+{
+	size_t i;
+
+	for (i = 0; i < listing->nr_rows; i++)
+		if (listing->rows[i].pci && !strcmp(listing->rows[i].pci->bdf, bdf))
+			return i;
+	return -1;
+}
+
+/* A VF hangs below its PF, another function below its bridge. */
+static void find_above(struct listing *listing, struct list_row *row)
+{
+	char above[VCDEV_BDF_LEN] = "";
+
+	if (row->mdev)
+		row->above = row_of(listing, row->mdev->parent);
+	else if (row->pci->pf[0])
+		row->above = row_of(listing, row->pci->pf);
+	else if (!vcdev_pci_upstream(tool_host, row->pci->bdf, above))
+		row->above = row_of(listing, above);
+	else
+		row->above = -1;
+}
+
+static int gather(struct listing *listing)
+{
+	struct vcdev_error err;
+	ssize_t nr, nr_mdevs, nr_files, i;
+
+	nr = vcdev_pci_list(tool_host, &listing->pcis, &err);
+	if (nr < 0)
+		return report(NULL, "list", &err);
+	nr_mdevs = vcdev_mdev_list(tool_host, &listing->mdevs, &err);
+	if (nr_mdevs < 0)
+		return report(NULL, "list", &err);
+	nr_files = vcdev_files(tool_host, 0, &listing->files, &listing->nr_hidden, &err);
+	if (nr_files < 0) {
+		listing->nr_hidden = 1;
+		report(NULL, "list", &err);
+	} else {
+		listing->nr_files = nr_files;
 	}
-	for (i = 0; i < nr && !rc; i++)
-		rc = fill_line(table, names, &pcis[i], json);
-	/* An empty table prints nothing at all: not what JSON readers expect. */
-	if (!rc && json && !nr)
-		fputs("{\n   \"devices\": []\n}\n", stdout);
-	else if (!rc)
-		rc = scols_print_table(table);
-out_unref_table:
-	scols_unref_table(table);
-	return rc;
+	listing->rows = calloc(nr + nr_mdevs + 1, sizeof(*listing->rows));
+	if (!listing->rows) {
+		fprintf(stderr, "vfio-cdev: list: out of memory\n");
+		return EXIT_FAILED;
+	}
+	listing->nr_rows = nr + nr_mdevs;
+	for (i = 0; i < nr; i++)
+		listing->rows[i].pci = &listing->pcis[i];
+	for (i = 0; i < nr_mdevs; i++)
+		listing->rows[nr + i].mdev = &listing->mdevs[i];
+	for (i = 0; i < nr + nr_mdevs; i++)
+		find_above(listing, &listing->rows[i]);
+	return EXIT_OK;
+}
+
+static struct list_row *mdev_row(struct listing *listing, const char *name)
+{
+	const char *last = strrchr(name, '/');
+	size_t i;
+
+	last = last ? last + 1 : name;
+	for (i = 0; i < listing->nr_rows; i++) {
+		const struct vcdev_mdev *mdev = listing->rows[i].mdev;
+
+		if (mdev && (!strcasecmp(mdev->uuid, name) ||
+			     (mdev->cdev[0] && !strcmp(mdev->cdev, last))))
+			return &listing->rows[i];
+	}
+	return NULL;
+}
+
+/* Those that the command line names; all if it names none. */
+static int choose(struct listing *listing, int nr, char **names)
+{
+	struct vcdev_error err;
+	struct vcdev_pci pci;
+	struct list_row *row;
+	size_t at;
+	ssize_t found;
+	int i, rc;
+
+	for (at = 0; !nr && at < listing->nr_rows; at++)
+		listing->rows[at].is_shown = true;
+	for (i = 0; i < nr; i++) {
+		row = mdev_row(listing, names[i]);
+		if (row) {
+			row->is_shown = true;
+			continue;
+		}
+		rc = vcdev_pci_find(tool_host, names[i], &pci, &err);
+		if (rc) {
+			report(names[i], "list", &err);
+			return rc == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
+		}
+		found = row_of(listing, pci.bdf);
+		if (found >= 0)
+			listing->rows[found].is_shown = true;
+	}
+	return EXIT_OK;
+}
+
+static void show_above(struct listing *listing)
+{
+	ssize_t at;
+	size_t i;
+
+	for (i = 0; i < listing->nr_rows; i++)
+		for (at = listing->rows[i].is_shown ? listing->rows[i].above : -1; at >= 0;
+		     at = listing->rows[at].above)
+			listing->rows[at].is_shown = true;
+}
+
+static void remark(const struct listing *listing)
+{
+	struct vcdev_error err;
+	bool has_group = false, has_vfio = false;
+	size_t i, nr_pcis = 0;
+
+	for (i = 0; i < listing->nr_rows; i++) {
+		const struct vcdev_pci *pci = listing->rows[i].pci;
+
+		nr_pcis += !!pci;
+		has_group |= pci && pci->group >= 0;
+		has_vfio |= !pci || strstr(pci->driver, "vfio");
+	}
+	/* Say why nothing here can be assigned; it is no failure of the list. */
+	if (nr_pcis && !has_group && vcdev_iommu_present(tool_host, &err))
+		report(NULL, "list", &err);
+	if (has_vfio)
+		remark_hidden("list", listing->nr_hidden);
 }
 
 static int run_list(int argc, char **argv)
 {
-	struct vcdev_pci *pcis = NULL;
-	struct vcdev_error err;
-	bool json = false;
-	struct names names;
-	ssize_t nr, i;
-	int first, rc;
+	bool json = false, tree = false;
+	const char *output = NULL;
+	struct filter filter = { 0 };
+	const struct option_of options[] = {
+		{ "json", 'j', &json, NULL },
+		{ "output", 'o', NULL, &output },
+		{ "tree", 't', &tree, NULL },
+		{ "driver", 0, NULL, &filter.driver },
+		{ "group", 0, NULL, &filter.group },
+		{ "id", 0, NULL, &filter.id },
+		{ "class", 0, NULL, &filter.class_code },
+		{ "numa-node", 0, NULL, &filter.numa },
+		{ "pf", 0, NULL, &filter.pf },
+		{ "vfio", 0, &filter.vfio, NULL },
+		{ "used", 0, &filter.used, NULL },
+		{ 0 }
+	};
+	unsigned int chosen[LIST_MAX_COLUMNS];
+	char pf[VCDEV_BDF_LEN], wrong[32];
+	struct listing listing = { 0 };
+	int first, nr, rc, status;
+	size_t i;
 
-	first = parse_options(&command_list, argc, argv, &json);
+	first = parse_option_table(&command_list, argc, argv, options);
 	if (first < 0)
 		return -1 - first;
-	if (first < argc) {
-		nr = argc - first;
-		rc = look_at_all("list", nr, argv + first, &pcis);
-		if (rc)
-			return rc;
-	} else {
-		nr = vcdev_pci_list(tool_host, &pcis, &err);
-		if (nr < 0)
-			return report(NULL, "list", &err);
+	if (output && !strcmp(output, "help")) {
+		list_print_columns();
+		return EXIT_OK;
 	}
-	names_init(&names);
-	rc = print_table(&names, pcis, nr, json);
-	names_uninit(&names);
+	nr = list_columns(output, json, chosen, wrong);
+	if (nr < 0)
+		return report_usage("list", "there is no column '%s'; '-o help' names them",
+				    wrong);
+	if (filter.pf) {
+		if (vcdev_bdf_parse(filter.pf, pf))
+			return report_usage("list", "'%s' is no PCI address", filter.pf);
+		filter.pf = pf;
+	}
+	status = gather(&listing);
+	if (!status)
+		status = choose(&listing, argc - first, argv + first);
+	if (status)
+		goto out_free;
+	for (i = 0; i < listing.nr_rows; i++)
+		listing.rows[i].is_shown &= fits(&listing, &listing.rows[i], &filter);
+	if (tree)
+		show_above(&listing);
+	names_init(&listing.names);
+	if (json)
+		rc = list_print_json(&listing, chosen, nr, tree);
+	else
+		rc = list_print_table(&listing, chosen, nr, tree);
+	names_uninit(&listing.names);
 	if (rc) {
 		fprintf(stderr, "vfio-cdev: list: %s\n", strerror(-rc));
-		free(pcis);
-		return EXIT_FAILED;
+		status = EXIT_FAILED;
+	} else if (!tool_quiet) {
+		remark(&listing);
 	}
-	/* Say why nothing here can be assigned; it is no failure of the list. */
-	for (i = 0; i < nr && pcis[i].group < 0; i++)
-		;
-	if (nr && i == nr && vcdev_iommu_present(tool_host, &err))
-		report(NULL, "list", &err);
-	free(pcis);
-	return EXIT_OK;
+out_free:
+	free(listing.rows);
+	free(listing.files);
+	free(listing.mdevs);
+	free(listing.pcis);
+	return status;
 }
 
 const struct command command_list = {
 	.name = "list",
-	.args = "[--json] [BDF...]",
-	.summary = "show PCI functions, their drivers, groups and cdevs",
+	.args = "[OPTION...] [BDF...]",
+	.summary = "show functions, their drivers, groups, cdevs and holders",
 	.details =
-		"  --json   machine-readable, with more fields\n"
+		"  --json           machine-readable, with all columns\n"
+		"  -o, --output C   columns, divided by commas; +C beside the usual ones; all;\n"
+		"                   help names them\n"
+		"  --tree           below the bridges and PFs that they belong to\n"
 		"\n"
-		"SRIOV: 'PF 2/7' is a PF with 2 of its 7 VFs.\n",
+		"Filters, which all have to fit:\n"
+		"  --vfio           on a VFIO driver\n"
+		"  --used           open in a process\n"
+		"  --driver NAME    'none' for those without\n"
+		"  --group N        of an IOMMU group\n"
+		"  --id VVVV[:DDDD] vendor, or vendor and device\n"
+		"  --class CC...    first digits of the class: 01 storage, 02 network, 03 display\n"
+		"  --numa-node N    on a NUMA node\n"
+		"  --pf BDF         a PF and its VFs\n"
+		"\n"
+		"SRIOV: 'PF 2/7' is a PF with 2 of its 7 VFs. HOLDER: command[process]:fd; '?' if\n"
+		"it may be open in a process that only root may look into.\n",
 	.run = run_list,
 };

@@ -33,13 +33,21 @@ struct command {
 };
 
 extern const struct command command_list, command_info, command_bind,
-	command_unbind, command_sriov;
+	command_unbind, command_sriov,
+	command_who;
 
 /* Print an error; @device may be NULL. Returns the exit status that fits. */
 int report(const char *device, const char *action, const struct vcdev_error *err);
 /* The command line is wrong. Returns EXIT_USAGE. */
 int report_usage(const char *command, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* output.c */
+
+/* Is standard output a terminal that wants colour (NO_COLOR is unset)? */
+bool tool_colour(void);
+/* Say that holders may be missing, if processes could not be looked into. */
+void remark_hidden(const char *action, size_t nr_hidden);
 
 /*
  * Look at the functions that @argv names. Errors are printed. The caller gives

@@ -14,7 +14,7 @@
 #endif
 
 static const struct command *const commands[] = {
-	&command_list, &command_info, &command_bind, &command_unbind, &command_sriov,
+	&command_list, &command_who, &command_info, &command_bind, &command_unbind, &command_sriov,
 };
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))

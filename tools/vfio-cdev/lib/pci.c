@@ -189,6 +189,24 @@ int vcdev_pci_get(const struct vcdev_host *host, const char *bdf,
 	return 0;
 }
 
+int vcdev_pci_upstream(const struct vcdev_host *host, const char *bdf,
+		       char upstream[VCDEV_BDF_LEN])
+{
+	struct vcdev_path path;
+	char real[PATH_MAX];
+	char *slash;
+
+	/* In /sys/devices a function stands below its bridge. */
+	vcdev_path(host, &path, "/sys/bus/pci/devices/%s", bdf);
+	if (!realpath(path.s, real))
+		return -ENOENT;
+	*strrchr(real, '/') = '\0';
+	slash = strrchr(real, '/');
+	if (!slash || vcdev_bdf_parse(slash + 1, upstream))
+		return -ENOENT;
+	return 0;
+}
+
 int vcdev_pci_find(const struct vcdev_host *host, const char *name,
 		   struct vcdev_pci *pci, struct vcdev_error *err)
 {

@@ -197,6 +197,17 @@ ssize_t vcdev_pci_vfs(const struct vcdev_host *host, const char *bdf,
 		      struct vcdev_pci **list, struct vcdev_error *err);
 
 /**
+ * vcdev_pci_upstream() - the bridge that a function is behind
+ * @host: system, or NULL
+ * @bdf: function, full form
+ * @upstream: result, the BDF of the bridge
+ *
+ * Return: 0, or -ENOENT for a function of a root bus.
+ */
+int vcdev_pci_upstream(const struct vcdev_host *host, const char *bdf,
+		       char upstream[VCDEV_BDF_LEN]);
+
+/**
  * vcdev_pci_holders() - who has the cdev or the group of a function open
  * @host: system, or NULL
  * @pci: function
@@ -230,6 +241,44 @@ int vcdev_pci_why_no_cdev(const struct vcdev_host *host, const struct vcdev_pci 
  * Return: 0, or -ENODEV.
  */
 int vcdev_iommu_present(const struct vcdev_host *host, struct vcdev_error *err);
+
+/* ------------------------------------------------------- mediated devices */
+
+/* Room for a UUID and the end. */
+#define VCDEV_UUID_LEN	40
+
+/**
+ * struct vcdev_mdev - one mediated device, as sysfs shows it
+ * @uuid: its name
+ * @parent: name of the device that it is a part of, on that one's bus
+ * @type: identifier of its type
+ * @type_name: name of its type for people, "" for none
+ * @driver: name of the bound driver, "" for none
+ * @group: number of the IOMMU group, -1 if it has none
+ * @cdev: name of the VFIO device ("vfio0"), "" if it has none
+ * @numa_node: NUMA node of a parent that is a PCI function, -1 if unknown
+ */
+struct vcdev_mdev {
+	char uuid[VCDEV_UUID_LEN];
+	char parent[VCDEV_NAME_LEN];
+	char type[VCDEV_NAME_LEN];
+	char type_name[VCDEV_NAME_LEN];
+	char driver[VCDEV_NAME_LEN];
+	int group;
+	char cdev[VCDEV_NAME_LEN];
+	int numa_node;
+};
+
+/**
+ * vcdev_mdev_list() - look at all mediated devices, in order of UUID
+ * @host: system, or NULL
+ * @list: result, an array that the caller gives to free()
+ * @err: reason of a failure, or NULL
+ *
+ * Return: the number of devices, or a negative errno.
+ */
+ssize_t vcdev_mdev_list(const struct vcdev_host *host, struct vcdev_mdev **list,
+			struct vcdev_error *err);
 
 /* ------------------------------------------------------------ open files */
 
