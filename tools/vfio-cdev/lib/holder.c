@@ -304,6 +304,11 @@ ssize_t vcdev_pci_holders(const struct vcdev_host *host,
 		memcpy(holders[nr++].comm, files[i].comm, sizeof(holders->comm));
 	}
 	free(files);
+	/* None: nothing to free, as for all lists. */
+	if (!nr) {
+		free(holders);
+		holders = NULL;
+	}
 	*list = holders;
 	return nr;
 }
