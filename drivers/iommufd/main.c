@@ -350,6 +350,21 @@ static struct miscdevice iommufd_misc = {
 	.fops = &iommufd_fops,
 };
 
+/*
+ * Our vfio depends on this module and comes after it: one that is there already
+ * is the distribution's. The kernel refuses a second module of its name with no
+ * more than EEXIST, modprobe does not even try, so say it here.
+ */
+static void __init tell_of_another_vfio(void)
+{
+	if (!__symbol_get("vfio_register_group_dev"))
+		return;
+	__symbol_put("vfio_register_group_dev");
+	pr_notice("iommufd: another vfio.ko is loaded: no /dev/vfio/devices until it gives way\n");
+	pr_notice("iommufd: end the programs that use /dev/vfio, unbind its devices, then\n");
+	pr_notice("iommufd: modprobe -r vfio_pci vfio_iommu_type1 vfio && modprobe vfio-pci\n");
+}
+
 static int __init iommufd_init(void)
 {
 	int rc;
@@ -363,6 +378,7 @@ static int __init iommufd_init(void)
 	rc = misc_register(&iommufd_misc);
 	if (rc)
 		goto err_mock;
+	tell_of_another_vfio();
 	return 0;
 
 err_mock:
