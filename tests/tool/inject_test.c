@@ -482,7 +482,7 @@ static bool is_retried(const char *call)
 /* @succeeds: without a failure; if not, only leaks and reasons are looked at. */
 static void sweep(const char *name, int (*scenario)(void), bool succeeds)
 {
-	long at, calls, total, unnoticed = 0, leaks = 0, fds_lost = 0, stuck = 0, signals = 0;
+	long at, calls, total, step, unnoticed = 0, leaks = 0, fds_lost = 0, stuck = 0, signals = 0;
 	int fds, rc;
 
 	has_reason = true;
@@ -491,7 +491,9 @@ static void sweep(const char *name, int (*scenario)(void), bool succeeds)
 	check(name, "goes through without a failure", !rc || !succeeds);
 	check(name, "has calls that can fail", total > 10);
 	fds = count_fds();
-	for (at = 1; at <= total; at++) {
+	/* A real machine is slow, and its /proc long: some sixty of the calls there. */
+	step = is_real && total > 60 ? total / 60 : 1;
+	for (at = 1; at <= total; at += step) {
 		rc = run(scenario, at, EIO, &calls);
 		if (!rc && succeeds && inject.failed && must_matter(inject.failed)) {
 			printf("# %s: call %ld, %s, failed and nobody noticed\n", name, at,
@@ -526,7 +528,8 @@ static void sweep(const char *name, int (*scenario)(void), bool succeeds)
 		}
 		inject.memory = 0;
 	}
-	printf("# %s: %ld calls failed one after the other\n", name, total);
+	printf("# %s: %ld of %ld calls failed one after the other\n", name,
+	       (total + step - 1) / step, total);
 	check(name, "each failure has a reason", has_reason);
 	check(name, "no failure goes unnoticed", !unnoticed);
 	check(name, "no memory leaks", !leaks);
@@ -605,12 +608,15 @@ int main(int argc, char **argv)
 	} else {
 		return 2;
 	}
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	sweep("look", look, true);
 	sweep("memory", memory, true);
 	sweep("device", device, true);
 	sweep("group", group, true);
 	if (!is_real)
 		test_iovas();
-	sweep("drivers", drivers, is_real);
+	/* Drivers are changed for real in tests/tool/vm; here it would take minutes. */
+	if (!is_real)
+		sweep("drivers", drivers, false);
 	return failed;
 }

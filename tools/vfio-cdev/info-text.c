@@ -56,7 +56,7 @@ static int table_end(struct libscols_table *table, int rc)
 	return rc;
 }
 
-static const char *size_text(uint64_t size, char buf[32])
+static const char *exact_size(uint64_t size, char buf[32])
 {
 	static const char units[] = " KMGTPE";
 	int unit = 0;
@@ -143,11 +143,11 @@ static int print_regions(const struct info *info)
 
 		region_text(info, region, text, sizeof(text));
 		rc = table_line(table, 3, info_region_name(region->index, name),
-				size_text(region->region.size, size), text);
+				exact_size(region->region.size, size), text);
 		for (j = 0; j < region->region.nr_areas && !rc; j++) {
 			snprintf(text, sizeof(text), "mmap at 0x%" PRIx64,
 				 region->region.areas[j].offset);
-			rc = table_line(table, 3, "", size_text(region->region.areas[j].size, size),
+			rc = table_line(table, 3, "", exact_size(region->region.areas[j].size, size),
 					text);
 		}
 	}

@@ -15,6 +15,7 @@
 
 static const struct command *const commands[] = {
 	&command_list, &command_who, &command_info, &command_bind, &command_unbind, &command_sriov,
+	&command_run, &command_ioas,
 };
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -85,7 +86,8 @@ static void print_help(FILE *out)
 	      "/dev/vfio/devices/vfioX and /dev/iommu.\n"
 	      "\n", out);
 	for (i = 0; i < NR_COMMANDS; i++)
-		fprintf(out, "  %-6s %-20s %s\n", commands[i]->name, commands[i]->args,
+		fprintf(out, strlen(commands[i]->args) > 20 ? "  %-6s %s\n%30s%s\n" :
+			"  %-6s %-20s %.0s%s\n", commands[i]->name, commands[i]->args, "",
 			commands[i]->summary);
 	fputs("  help   [COMMAND]            this text, or that of a command\n"
 	      "\n"
