@@ -36,7 +36,7 @@ extern const struct command command_list, command_info, command_bind,
 	command_unbind, command_sriov,
 	command_who;
 /* those that live on contexts */
-extern const struct command command_run, command_ioas;
+extern const struct command command_run, command_ioas, command_plan;
 
 /* Print an error; @device may be NULL. Returns the exit status that fits. */
 int report(const char *device, const char *action, const struct vcdev_error *err);

@@ -15,7 +15,7 @@
 
 static const struct command *const commands[] = {
 	&command_list, &command_who, &command_info, &command_bind, &command_unbind, &command_sriov,
-	&command_run, &command_ioas,
+	&command_run, &command_ioas, &command_plan,
 };
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
