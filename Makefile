@@ -7,12 +7,14 @@
 #        tools examples       the vfio-cdev tool, the example drivers
 #        clients              what the tests of QEMU and DPDK boot
 #        test-host            pure-logic code in userspace, under sanitizers
+#        test-packages        tests/packages/host: debian/, DKMS, lintian
 #        fuzz                 the same led by coverage, OPERATIONS=50000000
 #        test-vm              every line of tests/vm/ring2 in a virtual machine
 #        test-races           tests/vm/races: everything against everything else
 #        test-debug           tests/vm/ring3: the same on a debug kernel, coverage
 #        test-variants        builds with parts left out, and what is in them
 #        lint                 see tests/lint/run
+#        deb                  the Debian packages, in build/packages (debian/make-packages)
 #        install uninstall    modules to updates/, tool to PREFIX/bin, library to
 #                             PREFIX/lib
 #
@@ -127,12 +129,16 @@ test-host:
 	$(MAKE) -C tests/host O=$(top)/tests/host check
 	$(if $(wildcard tests/tool/host),$(MAKE) -C tools/vfio-cdev O=$(top)/tools check)
 
+test-packages: kdir
+	tests/packages/host
+
 fuzz:
 	@mkdir -p $(top)/tests/fuzz
 	$(MAKE) -C tests/fuzz O=$(top)/tests/fuzz $(if $(OPERATIONS),OPERATIONS=$(OPERATIONS)) check
 
 test-vm: modules samples tools examples kselftest clients
 	$(MAKE) modules TEST=1
+	tests/packages/host --if-missing
 	tests/vm/ring
 
 test-races: modules kselftest
@@ -153,6 +159,9 @@ test-variants: modules
 
 lint:
 	tests/lint/run
+
+deb:
+	debian/make-packages
 
 bench:
 	@if [ -f tests/bench/Makefile ]; then mkdir -p $(top)/tests/bench && \
@@ -177,8 +186,10 @@ install: kdir
 	install -m 644 $(build)/modules/iommufd.ko $(build)/modules/vfio.ko $(updates)/
 	$(MAKE) -C tools/vfio-cdev O=$(top)/tools PREFIX=$(PREFIX) install-built
 	$(call depmod)
+	@$(if $(DESTDIR),,tools/change-over in)
 
 uninstall:
+	@$(if $(DESTDIR),,tools/change-over out)
 	rm -f $(updates)/iommufd.ko $(updates)/vfio.ko
 	$(MAKE) -C tools/vfio-cdev O=$(top)/tools PREFIX=$(PREFIX) uninstall
 	$(call depmod)
@@ -194,5 +205,5 @@ clean:
 	rm -rf $(top)
 
 .PHONY: all kdir print-kdir mirror modules sparse tools examples kselftest clients test-host fuzz \
-	test-vm debug-modules test-races test-debug lint bench install uninstall clean
-.PHONY: samples test-variants
+	test-vm debug-modules test-races test-debug lint deb bench install uninstall clean
+.PHONY: samples test-variants test-packages
