@@ -51,7 +51,8 @@ _vfio_cdev() {
 	fi
 	case $cur in
 	-*)
-		COMPREPLY=($(compgen -W "--help --quiet --verbose $("$tool" help "$command" 2>/dev/null |
+		COMPREPLY=($(compgen -W "$({ echo --help --quiet --verbose
+			"$tool" help "$command" 2>/dev/null; } |
 			grep -oE -- '--[a-z][a-z-]*' | sort -u)" -- "$cur"))
 		return ;;
 	esac
