@@ -34,7 +34,7 @@ struct command {
 
 extern const struct command command_list, command_info, command_bind,
 	command_unbind, command_sriov,
-	command_who;
+	command_who, command_doctor;
 /* those that live on contexts */
 extern const struct command command_run, command_ioas, command_plan;
 

@@ -14,8 +14,16 @@
 #endif
 
 static const struct command *const commands[] = {
-	&command_list, &command_who, &command_info, &command_bind, &command_unbind, &command_sriov,
-	&command_run, &command_ioas, &command_plan,
+	&command_list,
+	&command_who,
+	&command_info,
+	&command_doctor,
+	&command_bind,
+	&command_unbind,
+	&command_sriov,
+	&command_run,
+	&command_ioas,
+	&command_plan,
 };
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
