@@ -673,6 +673,24 @@ int nvme_write(struct nvme *nvme, uint64_t lba, uint32_t nr, size_t offset)
 	return transfer(nvme, NVME_WRITE, lba, nr, offset);
 }
 
+int nvme_read_to(struct nvme *nvme, uint64_t lba, uint64_t iova, int *status)
+{
+	struct nvme_command command = {
+		.opcode = NVME_READ,
+		.nsid = nvme->nsid,
+		.prp1 = iova,
+		.cdw10 = (uint32_t)lba,
+		.cdw11 = lba >> 32,
+	};
+	uint64_t busy = 1;
+	int rc;
+
+	submit(nvme, &nvme->io, &command);
+	rc = io_complete(nvme, &busy);
+	*status = rc > 0 ? rc : 0;
+	return rc < 0 ? rc : 0;
+}
+
 int nvme_flush(struct nvme *nvme)
 {
 	struct nvme_command command = { .opcode = NVME_FLUSH, .nsid = nvme->nsid };

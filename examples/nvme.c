@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -19,6 +20,7 @@
 #include "nvme.h"
 
 #define DEFAULT_IOVA	0x10000000
+#define STRAY_OFFSET	0x1000000	/* from the IOVA of all memory; far behind it */
 
 /* The data buffer in two halves: one to write from, one to read into. */
 #define HALF		(NVME_DATA_SIZE / 2)
@@ -28,7 +30,7 @@ struct options {
 	uint64_t lba, count, iova;
 	uint32_t nsid;
 	unsigned int depth;
-	bool verify, selftest, replace;
+	bool verify, selftest, replace, stray;
 	enum nvme_way way;
 };
 
@@ -307,6 +309,61 @@ out_free:
 	return rc;
 }
 
+/* A page beside all other memory: data arrives while it is mapped, and never else. */
+static int check_stray(struct nvme *nvme, uint64_t lba)
+{
+	uint64_t iova = nvme->iova + STRAY_OFFSET;
+	struct vcdev_error err;
+	char *page, untouched[NVME_PAGE], want[NVME_PAGE];
+	int rc, status;
+
+	page = mmap(NULL, NVME_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (page == MAP_FAILED)
+		return fail("memory");
+	memset(untouched, 0x33, NVME_PAGE);
+	memcpy(page, untouched, NVME_PAGE);
+	rc = nvme_read(nvme, lba, 1, 0);
+	if (rc) {
+		fail_driver(nvme, "read", rc);
+		goto out_free;
+	}
+	memcpy(want, untouched, NVME_PAGE);
+	memcpy(want, nvme_data(nvme), nvme->block_size);
+	if (vcdev_map(nvme->ctx, nvme->ioas, page, NVME_PAGE, iova, VCDEV_MAP_RW, &err)) {
+		fprintf(stderr, "nvme: map: %s\n", err.text);
+		rc = err.code;
+		goto out_free;
+	}
+	rc = nvme_read_to(nvme, lba, iova, &status);
+	if (rc || status || memcmp(page, want, NVME_PAGE))
+		rc = fail("DMA to mapped memory arrives");
+	if (vcdev_unmap(nvme->ctx, nvme->ioas, iova, NVME_PAGE, NULL, &err) && !rc)
+		rc = fail("unmap");
+	if (rc)
+		goto out_free;
+	memcpy(page, untouched, NVME_PAGE);
+	rc = nvme_read_to(nvme, lba, iova, &status);
+	if (rc)
+		fail_driver(nvme, "read to where nothing is mapped", rc);
+	else if (memcmp(page, untouched, NVME_PAGE))
+		rc = fail("DMA to an unmapped IOVA is stopped");
+	else
+		ok("DMA to an unmapped IOVA is stopped, memory unchanged");
+	/* It has to go on as if nothing had happened. */
+	if (!rc) {
+		rc = nvme_read(nvme, lba, 1, 0);
+		if (rc)
+			fail_driver(nvme, "read after that", rc);
+		else if (memcmp(nvme_data(nvme), want, nvme->block_size))
+			rc = fail("the next command works");
+		else
+			ok("the next command works");
+	}
+out_free:
+	munmap(page, NVME_PAGE);
+	return rc;
+}
+
 /* The blocks that are tried are saved before and put back after. */
 static int run_tests(struct nvme *nvme, const struct options *options)
 {
@@ -360,6 +417,7 @@ static void usage(FILE *out)
 	      "  --selftest     random data written, flushed, read, compared; the old blocks\n"
 	      "                 are put back\n"
 	      "  --replace      the same with the IOAS replaced between the commands\n"
+	      "  --stray        DMA to where nothing is mapped, which must be stopped\n"
 	      "  --group        open it by its IOMMU group, with /dev/iommu as the container\n"
 	      "  --container    the same with /dev/vfio/vfio; neither with --replace\n"
 	      "\n"
@@ -383,7 +441,7 @@ static bool parse_u64(const char *text, uint64_t *value)
 
 enum {
 	OPT_WRITE = 256, OPT_READ, OPT_VERIFY, OPT_SELFTEST, OPT_REPLACE, OPT_LBA, OPT_COUNT,
-	OPT_NSID, OPT_DEPTH, OPT_IOVA, OPT_GROUP, OPT_CONTAINER,
+	OPT_NSID, OPT_DEPTH, OPT_IOVA, OPT_GROUP, OPT_CONTAINER, OPT_STRAY,
 };
 
 /* Returns 0, 2 for a wrong command line, or 3 if all is said and done. */
@@ -397,6 +455,7 @@ static int parse(int argc, char **argv, struct options *options)
 		{ "verify", no_argument, NULL, OPT_VERIFY },
 		{ "selftest", no_argument, NULL, OPT_SELFTEST },
 		{ "replace", no_argument, NULL, OPT_REPLACE },
+		{ "stray", no_argument, NULL, OPT_STRAY },
 		{ "lba", required_argument, NULL, OPT_LBA },
 		{ "count", required_argument, NULL, OPT_COUNT },
 		{ "nsid", required_argument, NULL, OPT_NSID },
@@ -432,6 +491,9 @@ static int parse(int argc, char **argv, struct options *options)
 			break;
 		case OPT_REPLACE:
 			options->replace = true;
+			break;
+		case OPT_STRAY:
+			options->stray = true;
 			break;
 		case OPT_LBA:
 			good = parse_u64(optarg, &options->lba);
@@ -492,6 +554,8 @@ int main(int argc, char **argv)
 		rc = read_file(&nvme, &options);
 	if (!rc && (options.selftest || options.replace))
 		rc = run_tests(&nvme, &options);
+	if (!rc && options.stray)
+		rc = check_stray(&nvme, options.lba);
 out_close:
 	nvme_close(&nvme);
 	return rc ? 1 : 0;

@@ -178,6 +178,12 @@ int nvme_read(struct nvme *nvme, uint64_t lba, uint32_t nr, size_t offset);
 int nvme_write(struct nvme *nvme, uint64_t lba, uint32_t nr, size_t offset);
 int nvme_flush(struct nvme *nvme);
 
+/*
+ * Have the controller write one block to @iova, wherever that is. A status is no
+ * failure here: *@status has it, 0 if the controller was content.
+ */
+int nvme_read_to(struct nvme *nvme, uint64_t lba, uint64_t iova, int *status);
+
 /* See to it that nvme->interrupts is not 0, and wait for one if need be. */
 int nvme_expect_interrupt(struct nvme *nvme);
 

@@ -36,7 +36,8 @@ extern const struct command command_list, command_info, command_bind,
 	command_unbind, command_sriov,
 	command_who, command_doctor;
 /* those that live on contexts */
-extern const struct command command_run, command_ioas, command_plan;
+extern const struct command command_run, command_ioas, command_plan, command_test,
+	command_top;
 
 /* Print an error; @device may be NULL. Returns the exit status that fits. */
 int report(const char *device, const char *action, const struct vcdev_error *err);

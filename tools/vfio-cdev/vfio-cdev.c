@@ -24,6 +24,8 @@ static const struct command *const commands[] = {
 	&command_run,
 	&command_ioas,
 	&command_plan,
+	&command_top,
+	&command_test,
 };
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))

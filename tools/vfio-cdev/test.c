@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vfio-cdev test: does a device do what this is all about: DMA in both directions,
+ * interrupts, and nothing beyond what is mapped.
+ *
+ * The drivers are those of examples/, built into this program under other names for
+ * their main(). One runs in a child of its own, so that a crash or a device that
+ * hangs is a result and not the end; what it prints are the steps:
+ *
+ *	edu: CLAIM: ok			a step that was verified
+ *	edu: CLAIM: FAILED		one that was not
+ *	edu: anything else		a remark, or why it could not go on
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "json.h"
+#include "options.h"
+
+/* examples/edu.c, nvme.c and copy.c */
+int example_edu(int argc, char **argv);
+int example_nvme(int argc, char **argv);
+int example_copy(int argc, char **argv);
+
+/**
+ * struct kind - a kind of device that can be tested
+ * @name: first word of what its driver prints
+ * @run: its driver
+ * @arguments: of it, before the device
+ * @steps: so many claims it makes when all is well; for the progress bar
+ */
+struct kind {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *arguments[4];
+	unsigned int steps;
+};
+
+static const struct kind kind_edu = { "edu", example_edu, { "--all" }, 11 };
+static const struct kind kind_nvme = { "nvme", example_nvme,
+	{ "--read", "/dev/null", "--stray" }, 3 };
+static const struct kind kind_nvme_write = { "nvme", example_nvme,
+	{ "--selftest", "--replace", "--stray" }, 5 };
+static const struct kind kind_vcopy = { "copy", example_copy, { NULL }, 3 };
+
+/**
+ * struct test - one that is running
+ * @kind: of which kind
+ * @device: what the user called it
+ * @steps: claims that were made
+ * @failed: those that were not kept
+ * @json: array of results, or NULL for text
+ * @rc: of building JSON
+ * @bar: a progress bar stands on the terminal
+ */
+struct test {
+	const struct kind *kind;
+	const char *device;
+	unsigned int steps, failed;
+	struct json_object *json;
+	int rc;
+	bool bar;
+};
+
+/* ------------------------------------------------------------------------ progress */
+
+#define BAR 24
+
+static void bar_show(struct test *test, const char *text)
+{
+	unsigned int done = test->kind->steps ? test->steps * BAR / test->kind->steps : 0, i;
+
+	if (!isatty(2) || tool_quiet)
+		return;
+	fputs("\r\033[K[", stderr);
+	for (i = 0; i < BAR; i++)
+		fputc(i < done ? '#' : '.', stderr);
+	fprintf(stderr, "] %u/%u %s", test->steps, test->kind->steps, text);
+	fflush(stderr);
+	test->bar = true;
+}
+
+static void bar_clear(struct test *test)
+{
+	if (test->bar)
+		fputs("\r\033[K", stderr);
+	test->bar = false;
+}
+
+/* ------------------------------------------------------------------------- results */
+
+static bool ends_with(char *text, const char *end)
+{
+	size_t length = strlen(text), tail = strlen(end);
+
+	if (length <= tail || strcmp(text + length - tail, end))
+		return false;
+	text[length - tail] = '\0';
+	return true;
+}
+
+static void result(struct test *test, const char *claim, bool good)
+{
+	struct json_object *element;
+
+	test->steps++;
+	if (!good)
+		test->failed++;
+	if (test->json) {
+		element = json_add_element(test->json, &test->rc);
+		json_add_string(element, "claim", claim, &test->rc);
+		json_add_bool(element, "ok", good, &test->rc);
+		return;
+	}
+	bar_clear(test);
+	printf("%-6s  %s\n", good ? "ok" : "FAILED", claim);
+	fflush(stdout);
+}
+
+static void line(struct test *test, char *text)
+{
+	size_t length = strlen(test->kind->name);
+
+	if (!strncmp(text, test->kind->name, length) && !strncmp(text + length, ": ", 2))
+		text += length + 2;
+	if (!strcmp(text, "all ok"))
+		return;
+	if (ends_with(text, ": ok")) {
+		result(test, text, true);
+	} else if (ends_with(text, ": FAILED")) {
+		result(test, text, false);
+	} else {
+		/* Why it went wrong, or what the device is: not a result */
+		bar_clear(test);
+		if (!tool_quiet)
+			fprintf(stderr, "vfio-cdev: %s: test: %s\n", test->device, text);
+	}
+	bar_show(test, "...");
+}
+
+/* -------------------------------------------------------------------- the child */
+
+static void be_child(const struct test *test, int out)
+{
+	const char *argv[8] = { test->kind->name };
+	char pid[16];
+	int argc;
+
+	for (argc = 1; argc < 5 && test->kind->arguments[argc - 1]; argc++)
+		argv[argc] = test->kind->arguments[argc - 1];
+	argv[argc++] = test->device;
+	if (dup2(out, 1) < 0 || dup2(out, 2) < 0)
+		_exit(EXIT_FAILED);
+	/* What this process was started with is the driver's. */
+	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	if (getenv("LISTEN_PID") && setenv("LISTEN_PID", pid, 1))
+		_exit(EXIT_FAILED);
+	optind = 0;
+	exit(test->kind->run(argc, (char **)argv));
+}
+
+static long now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Lines of the child until it ends, or the time. Returns false in the latter case. */
+static bool listen_to(struct test *test, int in, long end)
+{
+	struct pollfd poll_fd = { .fd = in, .events = POLLIN };
+	char text[1024], *newline;
+	size_t used = 0;
+	ssize_t got;
+	long left;
+
+	for (;;) {
+		left = end - now_ms();
+		if (left <= 0)
+			return false;
+		if (poll(&poll_fd, 1, left < 1000 ? left : 1000) <= 0)
+			continue;
+		got = read(in, text + used, sizeof(text) - 1 - used);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			break;
+		used += got;
+		text[used] = '\0';
+		while ((newline = strchr(text, '\n'))) {
+			*newline = '\0';
+			line(test, text);
+			used -= newline + 1 - text;
+			memmove(text, newline + 1, used + 1);
+		}
+		if (used == sizeof(text) - 1)
+			used = 0;	/* no line is that long */
+	}
+	if (used)
+		line(test, text);
+	return true;
+}
+
+static int fail(const struct test *test, const char *what, int error)
+{
+	fprintf(stderr, "vfio-cdev: %s: test: %s: %s\n", test->device, what, strerror(error));
+	return EXIT_FAILED;
+}
+
+/* Returns the exit status. */
+static int run_driver(struct test *test, unsigned int seconds)
+{
+	int pipes[2], status;
+	bool in_time;
+	pid_t pid;
+
+	if (pipe2(pipes, O_CLOEXEC))
+		return fail(test, "pipe", errno);
+	fflush(stdout);
+	fflush(stderr);
+	pid = fork();
+	if (pid < 0) {
+		status = errno;
+		close(pipes[0]);
+		close(pipes[1]);
+		return fail(test, "fork", status);
+	}
+	if (!pid)
+		be_child(test, pipes[1]);
+	close(pipes[1]);
+	bar_show(test, "...");
+	in_time = listen_to(test, pipes[0], now_ms() + seconds * 1000L);
+	if (!in_time)
+		kill(pid, SIGKILL);
+	close(pipes[0]);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	bar_clear(test);
+	if (!in_time) {
+		fprintf(stderr, "vfio-cdev: %s: test: it did not end in %u seconds\n"
+			"  next: --timeout gives it more; else 'dmesg' may tell\n", test->device,
+			seconds);
+		return EXIT_FAILED;
+	}
+	if (WIFSIGNALED(status)) {
+		fprintf(stderr, "vfio-cdev: %s: test: the driver was ended by %s\n", test->device,
+			strsignal(WTERMSIG(status)));
+		return EXIT_FAILED;
+	}
+	return WEXITSTATUS(status) || test->failed ? EXIT_FAILED : EXIT_OK;
+}
+
+/* ------------------------------------------------------------------- which driver */
+
+/* An mdev by its cdev; its driver says if it is not a vcopy device. */
+static bool is_mdev(const char *name)
+{
+	const char *last = strrchr(name, '/');
+	char path[2 * 4096], target[4096];
+	ssize_t length;
+
+	snprintf(path, sizeof(path), "%s/sys/class/vfio-dev/%s/device", tool_host->root,
+		 last ? last + 1 : name);
+	length = readlink(path, target, sizeof(target) - 1);
+	if (length < 0)
+		return false;
+	target[length] = '\0';
+	last = strrchr(target, '/');
+	last = last ? last + 1 : target;
+	snprintf(path, sizeof(path), "%s/sys/bus/mdev/devices/%s", tool_host->root, last);
+	return !access(path, F_OK);
+}
+
+static const struct kind *kind_of(const char *name, bool may_write, struct vcdev_error *err)
+{
+	struct vcdev_pci pci;
+
+	if (is_mdev(name))
+		return &kind_vcopy;
+	if (vcdev_pci_find(tool_host, name, &pci, err))
+		return NULL;
+	if (!pci.cdev[0]) {
+		vcdev_pci_why_no_cdev(tool_host, &pci, err);
+		return NULL;
+	}
+	if (pci.vendor == 0x1234 && pci.device == 0x11e8)
+		return &kind_edu;
+	if (pci.class_code == 0x010802)
+		return may_write ? &kind_nvme_write : &kind_nvme;
+	memset(err, 0, sizeof(*err));
+	err->code = -ENOTSUP;
+	snprintf(err->text, sizeof(err->text), "%04x:%04x is no kind of device that there is a test for",
+		 pci.vendor, pci.device);
+	strcpy(err->hint, "there are tests for QEMU's edu, NVMe, and the sample device vcopy");
+	return NULL;
+}
+
+static int run_test(int argc, char **argv)
+{
+	const char *timeout = NULL;
+	bool json = false, may_write = false;
+	const struct option_of table[] = {
+		{ "json", 'j', &json, NULL },
+		{ "yes", 'y', &may_write, NULL },
+		{ "timeout", 't', NULL, &timeout },
+		{ 0 }
+	};
+	struct json_object *root = NULL;
+	struct test test = { 0 };
+	struct vcdev_error err;
+	long seconds = 120;
+	char *end;
+	int first, status;
+
+	first = parse_option_table(&command_test, argc, argv, table);
+	if (first < 0)
+		return -1 - first;
+	if (first + 1 != argc)
+		return report_usage("test", "needs one device");
+	if (timeout) {
+		seconds = strtol(timeout, &end, 10);
+		if (*timeout < '0' || *timeout > '9' || *end || seconds < 1 || seconds > 86400)
+			return report_usage("test", "'%s' is no number of seconds", timeout);
+	}
+	test.device = argv[first];
+	test.kind = kind_of(test.device, may_write, &err);
+	if (!test.kind)
+		return report(test.device, "test", &err);
+	if (test.kind == &kind_nvme && !tool_quiet)
+		fprintf(stderr, "vfio-cdev: %s: test: it is only read from\n"
+			"  next: --yes writes its first blocks, too, and puts them back\n",
+			test.device);
+	if (json) {
+		root = json_object_new_object();
+		test.rc = root ? 0 : -ENOMEM;
+		json_add_string(root, "device", test.device, &test.rc);
+		json_add_string(root, "kind", test.kind->name, &test.rc);
+		test.json = json_add_array(root, "steps", &test.rc);
+	}
+	status = run_driver(&test, seconds);
+	if (json) {
+		json_add_bool(root, "ok", status == EXIT_OK, &test.rc);
+		if (json_print(root, test.rc))
+			return fail(&test, "output", ENOMEM);
+	}
+	return status;
+}
+
+const struct command command_test = {
+	.name = "test",
+	.args = "[--yes] [--json] DEVICE",
+	.summary = "try DMA both ways, interrupts and the stop at the boundary",
+	.details =
+		"  -y, --yes        write to an NVMe namespace, too: its first blocks are saved,\n"
+		"                   written with random data, read, and put back\n"
+		"  -t, --timeout N  give up after so many seconds (120)\n"
+		"  -j, --json       machine-readable\n"
+		"\n"
+		"DEVICE is bound to vfio-pci and not in use: QEMU's edu device or an NVMe\n"
+		"controller; or it is a vcopy device of drivers/samples, by its cdev. Exit status\n"
+		"0 only if every step was verified.\n",
+	.run = run_test,
+};
