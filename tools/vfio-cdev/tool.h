@@ -34,7 +34,7 @@ struct command {
 
 extern const struct command command_list, command_info, command_bind,
 	command_unbind, command_sriov,
-	command_who, command_doctor;
+	command_who, command_doctor, command_reset;
 /* those that live on contexts */
 extern const struct command command_run, command_ioas, command_plan, command_test,
 	command_top;
@@ -49,6 +49,12 @@ int report_usage(const char *command, const char *fmt, ...)
 
 /* Is standard output a terminal that wants colour (NO_COLOR is unset)? */
 bool tool_colour(void);
+/*
+ * Ask "Shall I ...?" before something that takes away: true if @yes, or if a user at a
+ * terminal says so. Else says what to do and returns false.
+ */
+bool confirm(const char *action, bool yes, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 /* Say that holders may be missing, if processes could not be looked into. */
 void remark_hidden(const char *action, size_t nr_hidden);
 

@@ -21,6 +21,7 @@ static const struct command *const commands[] = {
 	&command_bind,
 	&command_unbind,
 	&command_sriov,
+	&command_reset,
 	&command_run,
 	&command_ioas,
 	&command_plan,

@@ -902,6 +902,41 @@ int vcdev_dev_info(struct vcdev_dev *dev, struct vcdev_dev_info *info,
 int vcdev_dev_reset(struct vcdev_dev *dev, struct vcdev_error *err);
 
 /**
+ * struct vcdev_reset_function - a function that a reset of a slot or bus takes along
+ * @bdf: which
+ * @is_owned: belongs to the context of the device that was asked
+ * @id: its ID in that context, 0 if it is not bound there
+ */
+struct vcdev_reset_function {
+	char bdf[VCDEV_BDF_LEN];
+	bool is_owned;
+	uint32_t id;
+};
+
+/**
+ * vcdev_dev_reset_set() - what a reset of a device's slot or bus takes along
+ * @dev: device that is bound, by its cdev
+ * @list: result, an array that the caller gives to free(); the device itself is in it
+ * @is_owned: result: the reset would be allowed, as things are
+ * @err: reason of a failure, or NULL
+ *
+ * Return: the number of functions, or a negative errno: -ENODEV if neither can be
+ * reset (a device on a root bus).
+ */
+ssize_t vcdev_dev_reset_set(struct vcdev_dev *dev, struct vcdev_reset_function **list,
+			    bool *is_owned, struct vcdev_error *err);
+
+/**
+ * vcdev_dev_reset_hot() - reset a device's slot or bus, and everything on it
+ * @dev: device that is bound, by its cdev; its context owns all that is reset along
+ * @err: reason of a failure, or NULL
+ *
+ * Return: 0, or a negative errno: -ENODEV if neither can be reset, -EINVAL if the
+ * context does not own all of it, -ENOTTY if the link did not come up again.
+ */
+int vcdev_dev_reset_hot(struct vcdev_dev *dev, struct vcdev_error *err);
+
+/**
  * vcdev_region_get() - describe a region
  * @dev: bound device
  * @index: VFIO_PCI_*_REGION_INDEX or above for device-specific ones
