@@ -126,10 +126,15 @@ static double ns_per_instruction(void)
  * nopl with an address that is found nowhere else: what is between these two is
  * counted by function, see profile.c.
  */
-#define MARK_BEGIN(nr)							\
-	__asm__ volatile("nopl 0x5eed0000+%c0(%%rax,%%rax,1)" : : "i"(nr))
-#define MARK_END(nr)							\
-	__asm__ volatile("nopl 0x5eee0000+%c0(%%rax,%%rax,1)" : : "i"(nr))
+static inline __attribute__((always_inline)) void mark_begin(const int nr)
+{
+	__asm__ volatile("nopl 0x5eed0000+%c0(%%rax,%%rax,1)" : : "i"(nr));
+}
+
+static inline __attribute__((always_inline)) void mark_end(const int nr)
+{
+	__asm__ volatile("nopl 0x5eee0000+%c0(%%rax,%%rax,1)" : : "i"(nr));
+}
 
 enum { MARK_D, MARK_E_MAP, MARK_E_UNMAP, MARK_F, MARK_BIG_MAP, MARK_BIG_UNMAP };
 
@@ -615,7 +620,7 @@ static void floor_detail(const char *name, uint64_t pages, int mapping)
 	if (be != &floor_backend || ioctl(floor_fd, FLOOR_SPLIT, &s))
 		return;
 	if (mapping)
-		out("S\t%s\tmap\tpin %.1f\tcoalesce+map %.1f\truns %lu\n", name,
+		out("S\t%s\tmap\tpin %.1f\tcoalesce+map %.1f\t%lu runs\n", name,
 		    (double)s.pin / pages, (double)s.map / pages,
 		    (unsigned long)s.runs);
 	else
@@ -683,18 +688,18 @@ static void big(const char *name, enum kind kind, size_t len)
 
 	for (i = 0; i < reps; i++) {
 		t = now();
-		MARK_BEGIN(MARK_BIG_MAP);
+		mark_begin(MARK_BIG_MAP);
 		if (be->map((uintptr_t)buf, BASE, len))
 			die("%s: map", name);
-		MARK_END(MARK_BIG_MAP);
+		mark_end(MARK_BIG_MAP);
 		add(&m, now() - t);
 		if (i == reps - 1)
 			floor_detail(name, pages, 1);
 		t = now();
-		MARK_BEGIN(MARK_BIG_UNMAP);
+		mark_begin(MARK_BIG_UNMAP);
 		if (be->unmap(BASE, len))
 			die("%s: unmap", name);
-		MARK_END(MARK_BIG_UNMAP);
+		mark_end(MARK_BIG_UNMAP);
 		add(&u, now() - t);
 		if (i == reps - 1)
 			floor_detail(name, pages, 0);
@@ -717,11 +722,11 @@ static void latency(void)
 		if (be->map((uintptr_t)buf, BASE, PG) || be->unmap(BASE, PG))
 			die("d: warm-up");
 	t = now();
-	MARK_BEGIN(MARK_D);
+	mark_begin(MARK_D);
 	for (i = 0; i < n; i++)
 		if (be->map((uintptr_t)buf, BASE, PG) || be->unmap(BASE, PG))
 			die("d");
-	MARK_END(MARK_D);
+	mark_end(MARK_D);
 	pair = now() - t;
 	/* Once more with a clock read in between, only to split the pair. */
 	for (i = 0; i < n; i++) {
@@ -817,9 +822,9 @@ static void many(void)
 		for (i = 0, pos = 0; i < 3; i++) {
 			fill(buf, pos, at[i] - WINDOW);
 			t = now();
-			MARK_BEGIN(MARK_E_MAP);
+			mark_begin(MARK_E_MAP);
 			fill(buf, at[i] - WINDOW, at[i]);
-			MARK_END(MARK_E_MAP);
+			mark_end(MARK_E_MAP);
 			tmap[i] = now() - t;
 			pos = at[i];
 		}
@@ -829,9 +834,9 @@ static void many(void)
 
 			drain(pos, start);
 			t = now();
-			MARK_BEGIN(MARK_E_UNMAP);
+			mark_begin(MARK_E_UNMAP);
 			drain(start, start + WINDOW);
-			MARK_END(MARK_E_UNMAP);
+			mark_end(MARK_E_UNMAP);
 			tun[i] = now() - t;
 			pos = start + WINDOW;
 		}
@@ -849,10 +854,10 @@ static void many(void)
 		for (i = 0; i < (unsigned int)reps; i++) {
 			fill(buf, 0, MANY);
 			t = now();
-			MARK_BEGIN(MARK_F);
+			mark_begin(MARK_F);
 			if (be->unmap_all())
 				die("f: unmap all");
-			MARK_END(MARK_F);
+			mark_end(MARK_F);
 			add(&all, now() - t);
 		}
 		result("f", "unmap-all", MANY, "mapping", all.sum / all.n,
@@ -1067,10 +1072,25 @@ static void null_ioctl(void)
 	be->close();
 }
 
-static void big_a(void) { big("a", SCATTERED, 256 * MIB); }
-static void big_A(void) { big("A", LINEAR, 256 * MIB); }
-static void big_b(void) { big("b", THP, 512 * MIB); }
-static void big_c(void) { big("c", HUGETLB, 512 * MIB); }
+static void big_a(void)
+{
+	big("a", SCATTERED, 256 * MIB);
+}
+
+static void big_A(void)
+{
+	big("A", LINEAR, 256 * MIB);
+}
+
+static void big_b(void)
+{
+	big("b", THP, 512 * MIB);
+}
+
+static void big_c(void)
+{
+	big("c", HUGETLB, 512 * MIB);
+}
 
 static void one(void (*fn)(void))
 {
@@ -1100,21 +1120,38 @@ int main(int argc, char **argv)
 
 	while ((o = getopt(argc, argv, "b:d:c:r:MWI:C:F:")) != -1)
 		switch (o) {
-		case 'b': b = optarg; break;
-		case 'd': bdf = optarg; break;
-		case 'c': cases = optarg; break;
-		case 'r': reps = atoi(optarg); break;
-		case 'M': want_mem = 0; break;
-		case 'W': trace_windows = 1; break;
-		case 'I': iommufd_path = optarg; break;
-		case 'C': cdev_path = optarg; break;
+		case 'b':
+			b = optarg;
+			break;
+		case 'd':
+			bdf = optarg;
+			break;
+		case 'c':
+			cases = optarg;
+			break;
+		case 'r':
+			reps = atoi(optarg);
+			break;
+		case 'M':
+			want_mem = 0;
+			break;
+		case 'W':
+			trace_windows = 1;
+			break;
+		case 'I':
+			iommufd_path = optarg;
+			break;
+		case 'C':
+			cdev_path = optarg;
+			break;
 		case 'F':
 			if (sscanf(optarg, "%u,%u,%u,%u", &knobs.batch,
 				   &knobs.use_sg, &knobs.remember,
 				   &knobs.folio_step) != 4)
 				usage(argv[0]);
 			break;
-		default: usage(argv[0]);
+		default:
+			usage(argv[0]);
 		}
 	if (reps < 1)
 		usage(argv[0]);

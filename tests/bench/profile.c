@@ -26,20 +26,20 @@ typedef uint64_t plugin_id;
 enum { ADD_U64 };
 enum { NO_REGS };
 
-extern void qemu_plugin_register_vcpu_tb_trans_cb(plugin_id id,
+void qemu_plugin_register_vcpu_tb_trans_cb(plugin_id id,
 	void (*cb)(plugin_id id, struct qemu_plugin_tb *tb));
-extern void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb *tb,
+void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb *tb,
 	int op, void *ptr, uint64_t imm);
-extern void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn,
+void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn,
 	void (*cb)(unsigned int vcpu, void *data), int flags, void *data);
-extern void qemu_plugin_register_atexit_cb(plugin_id id,
+void qemu_plugin_register_atexit_cb(plugin_id id,
 	void (*cb)(plugin_id id, void *data), void *data);
-extern size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
-extern uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
-extern struct qemu_plugin_insn *
+size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
+uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
+struct qemu_plugin_insn *
 qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t i);
-extern const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
-extern size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
+const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
+size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
 
 EXPORT int qemu_plugin_version = 1;
 
