@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <linux/vfio.h>
@@ -182,6 +183,72 @@ static void test_passed(const struct vcdev_host *host)
 	close(6);
 }
 
+static bool count_progress(uint64_t done, uint64_t total, void *arg)
+{
+	uint64_t *last = arg;
+
+	if (done < last[0] || done > total)
+		last[1]++;
+	last[0] = done;
+	last[2]++;
+	return true;
+}
+
+static bool stop_at_once(uint64_t done, uint64_t total, void *arg)
+{
+	(void)done, (void)total, (void)arg;
+	return false;
+}
+
+static size_t count_present(void *mem, size_t length)
+{
+	static unsigned char pages[200 << 20 >> 12];
+	size_t i, nr = 0;
+
+	if (mincore(mem, length, pages))
+		return 0;
+	for (i = 0; i < length >> 12; i++)
+		nr += pages[i] & 1;
+	return nr;
+}
+
+static void test_populate(void)
+{
+	/* Not a multiple of the pieces that the threads take */
+	const size_t length = (100 << 20) + 4096, nr = length >> 12;
+	uint64_t progress[3] = { 0 };
+	struct vcdev_error err;
+	unsigned int threads;
+	char *mem, name[64];
+
+	for (threads = 0; threads <= 4; threads += 2) {
+		mem = mmap(NULL, length, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		mem[4096] = 'x';
+		memset(progress, 0, sizeof(progress));
+		snprintf(name, sizeof(name), "memory is brought in by %u threads", threads);
+		check(name, count_present(mem, length) < nr / 2 + 1024 &&
+		      !vcdev_populate(mem, length, threads, count_progress, progress, &err) &&
+		      count_present(mem, length) == nr && mem[4096] == 'x');
+		check("progress goes forward and ends at the end",
+		      progress[0] == length && !progress[1] && progress[2]);
+		munmap(mem, length);
+	}
+	mem = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	check("it can be stopped", vcdev_populate(mem, length, 1, stop_at_once, NULL, &err) ==
+	      -ECANCELED && count_present(mem, length) < nr);
+	check("nothing is nothing", !vcdev_populate(mem, 0, 0, NULL, NULL, &err));
+	check("half a page is EINVAL",
+	      vcdev_populate(mem + 2048, 4096, 1, NULL, NULL, &err) == -EINVAL && err.hint[0]);
+	munmap(mem + (50 << 20), 4096);
+	check("a hole is ENOMEM", vcdev_populate(mem, length, 2, NULL, NULL, &err) == -ENOMEM &&
+	      strstr(err.text, "cannot bring in"));
+	mprotect(mem, 4096, PROT_READ);
+	check("read-only memory is EINVAL", vcdev_populate(mem, 4096, 1, NULL, NULL, &err) ==
+	      -EINVAL);
+	munmap(mem, length);
+}
+
 static void test_long_root(void)
 {
 	static char root[8192];
@@ -214,6 +281,7 @@ int main(int argc, char **argv)
 	test_errors(&host);
 	test_drivers(&host);
 	test_long_root();
+	test_populate();
 	/* Every file that was opened has been closed: the next number is the same. */
 	check("no file descriptor leaks", dup(0) == fds);
 	return failed;

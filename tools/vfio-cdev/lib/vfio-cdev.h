@@ -572,6 +572,41 @@ int vcdev_map_any(struct vcdev_ctx *ctx, uint32_t ioas_id, void *va,
 		  struct vcdev_error *err);
 
 /**
+ * typedef vcdev_progress_fn - told how far a long call is
+ * @done: bytes so far
+ * @total: bytes of all
+ * @arg: of the caller
+ *
+ * Called in the thread that called the library, some hundred times a second at most.
+ *
+ * Return: false to stop.
+ */
+typedef bool (*vcdev_progress_fn)(uint64_t done, uint64_t total, void *arg);
+
+/**
+ * vcdev_populate() - bring memory in by several threads, ahead of a map
+ * @va: memory, whole pages, mapped and writable
+ * @length: bytes
+ * @nr_threads: at most so many; 0: one for each processor that the caller may run on
+ * @progress: called between pieces of the work, or NULL
+ * @arg: for @progress
+ * @err: reason of a failure, or NULL
+ *
+ * Mapping memory that was never touched (a VM's RAM) clears all of its pages in one
+ * thread. After this the map finds them there. The threads have the memory policy and
+ * the processors of the caller; contents stay as they are. They are gone when it returns.
+ *
+ * Threads: any; several calls may run at the same time. Signals may be handled in the
+ * threads: block those that must not be.
+ *
+ * Return: 0, or a negative errno: -ECANCELED if @progress said so, -ENOMEM if there is not
+ * enough or a part is not mapped, -EFAULT for want of huge pages, -EINVAL if it is not
+ * whole pages or not writable. What is there by then stays.
+ */
+int vcdev_populate(void *va, uint64_t length, unsigned int nr_threads,
+		   vcdev_progress_fn progress, void *arg, struct vcdev_error *err);
+
+/**
  * vcdev_unmap() - take mappings away
  * @ctx: context
  * @ioas_id: address space
