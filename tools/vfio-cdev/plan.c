@@ -145,8 +145,9 @@ static void read_used(struct plan *plan)
 	ssize_t nr, i;
 
 	snprintf(file, sizeof(file), "%s/status", pid_text(plan->pid));
-	if (!find_line(file, "Uid:", line, sizeof(line)) || sscanf(line, "%u", &uid) != 1)
+	if (!find_line(file, "Uid:", line, sizeof(line)))
 		return;
+	uid = strtoul(line, NULL, 10);
 	nr = contexts_read(0, &contexts, NULL, &err);
 	if (nr < 0)
 		return;

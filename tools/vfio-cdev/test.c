@@ -25,13 +25,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "examples.h"
 #include "json.h"
 #include "options.h"
-
-/* examples/edu.c, nvme.c and copy.c */
-int example_edu(int argc, char **argv);
-int example_nvme(int argc, char **argv);
-int example_copy(int argc, char **argv);
 
 /**
  * struct kind - a kind of device that can be tested
