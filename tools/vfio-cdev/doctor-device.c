@@ -30,21 +30,24 @@ static void check_device_type(struct doctor *doctor, struct doctor_finding *find
 
 static void check_power(struct doctor *doctor, struct doctor_finding *finding)
 {
-	unsigned char id[2] = { 0, 0 };
+	/* All of what everybody may read: the ID of a VF is ff by its specification. */
+	unsigned char header[64];
 	char path[4096], state[32];
-	size_t got = 0;
+	size_t got = 0, i;
 	FILE *file;
 
 	host_line(state, sizeof(state), "/sys/bus/pci/devices/%s/power_state", doctor->pci->bdf);
 	host_path(path, sizeof(path), "/sys/bus/pci/devices/%s/config", doctor->pci->bdf);
 	file = fopen(path, "re");
 	if (file) {
-		got = fread(id, 1, sizeof(id), file);
+		got = fread(header, 1, sizeof(header), file);
 		fclose(file);
 	}
-	if (got != sizeof(id)) {
+	for (i = 0; i < got && header[i] == 0xff; i++)
+		;
+	if (got < 4) {
 		doctor_say(finding, DOCTOR_UNKNOWN, "configuration space cannot be read");
-	} else if (id[0] == 0xff && id[1] == 0xff) {
+	} else if (i == got) {
 		doctor_say(finding, DOCTOR_FAILED, "does not answer%s%s (configuration space reads "
 			   "as ff)", state[0] ? ", power state " : "", state);
 		doctor_remedy(finding, "echo on > /sys/bus/pci/devices/%s/power/control; if that "
