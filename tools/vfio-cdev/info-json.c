@@ -130,6 +130,39 @@ static void add_resources(struct json_object *root, const struct info *info, int
 	}
 }
 
+static void add_abilities(struct json_object *root, const struct info *info, int *rc)
+{
+	struct json_object *array;
+	unsigned int bit;
+	size_t i;
+
+	json_add_string(root, "iommu", info->iommu, rc);
+	if (info->has_iommu && info->hw_info.type == 1) {
+		json_add_format(root, "iommu_cap", rc, "0x%" PRIx64, info->hw_info.cap);
+		json_add_format(root, "iommu_ecap", rc, "0x%" PRIx64, info->hw_info.ecap);
+	} else {
+		json_add(root, "iommu_cap", NULL, rc);
+		json_add(root, "iommu_ecap", NULL, rc);
+	}
+	if (info->has_iommu)
+		json_add_number(root, "iommu_type", info->hw_info.type, rc);
+	else
+		json_add(root, "iommu_type", NULL, rc);
+	array = json_add_array(root, "page_sizes", rc);
+	for (bit = 0; bit < 64 && array; bit++)
+		if (info->pgsizes >> bit & 1)
+			json_object_array_add(array, json_object_new_int64(1ll << bit));
+	array = json_add_array(root, "features", rc);
+	for (bit = 0; bit < 64 && array; bit++)
+		if (info->features >> bit & 1 && info_feature_name(bit))
+			json_object_array_add(array,
+					      json_object_new_string(info_feature_name(bit)));
+	json_add_string(root, "reset_methods", info->reset_methods, rc);
+	array = json_add_array(root, "reset_set", rc);
+	for (i = 0; i < info->nr_reset_set && array; i++)
+		json_object_array_add(array, json_object_new_string(info->reset_set[i].bdf));
+}
+
 static void add_iovas(struct json_object *root, const struct info *info, int *rc)
 {
 	struct json_object *array, *object;
@@ -168,6 +201,7 @@ int info_print_json(const struct info *info)
 
 	add_head(root, info, &rc);
 	add_resources(root, info, &rc);
+	add_abilities(root, info, &rc);
 	add_iovas(root, info, &rc);
 	return json_print(root, rc);
 }

@@ -72,6 +72,60 @@ static const char *exact_size(uint64_t size, char buf[32])
 	return buf;
 }
 
+/* Sizes of pages, smallest first. */
+static void print_sizes(uint64_t bits)
+{
+	const char *before = "";
+	char size[32];
+	int bit;
+
+	for (bit = 0; bit < 64; bit++)
+		if (bits >> bit & 1) {
+			printf("%s%s", before, exact_size(1ull << bit, size));
+			before = ", ";
+		}
+}
+
+static void print_abilities(const struct info *info)
+{
+	const char *before = "";
+	unsigned int feature;
+	size_t i;
+
+	if (info->iommu[0] || info->has_iommu)
+		printf("  IOMMU      %s%s\n", info->iommu[0] ? info->iommu : "unnamed",
+		       info->has_iommu && info->hw_info.type == 1 ? " (Intel VT-d)" : "");
+	if (info->has_iommu && info->hw_info.type == 1)
+		printf("             cap 0x%" PRIx64 ", ecap 0x%" PRIx64 "\n", info->hw_info.cap,
+		       info->hw_info.ecap);
+	if (info->pgsizes) {
+		printf("  page sizes ");
+		print_sizes(info->pgsizes);
+		putchar('\n');
+	}
+	if (info->has_features) {
+		printf("  features   ");
+		for (feature = 0; feature < 64; feature++)
+			if (info->features >> feature & 1 && info_feature_name(feature)) {
+				printf("%s%s", before, info_feature_name(feature));
+				before = ", ";
+			}
+		printf("%s\n", before[0] ? "" : "none");
+	}
+	printf("  reset      %s\n", info->reset_methods[0] ? info->reset_methods : "not alone");
+	if (info->nr_reset_set) {
+		printf("  hot reset  ");
+		if (info->nr_reset_set == 1)
+			printf("takes no other function along");
+		else
+			printf("takes along");
+		for (i = 0; i < info->nr_reset_set; i++)
+			if (strcmp(info->reset_set[i].bdf, info->pci.bdf))
+				printf(" %s", info->reset_set[i].bdf);
+		putchar('\n');
+	}
+}
+
 static void print_head(const struct info *info)
 {
 	const struct vcdev_pci *pci = &info->pci;
@@ -106,6 +160,7 @@ static void print_head(const struct info *info)
 		printf("  SR-IOV     PF with %u of %u VFs\n", pci->nr_vfs, pci->total_vfs);
 	if (pci->numa_node >= 0)
 		printf("  NUMA node  %d\n", pci->numa_node);
+	print_abilities(info);
 }
 
 static void region_text(const struct info *info, const struct info_region *region,

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <linux/vfio.h>
 
@@ -44,6 +45,24 @@ const char *info_irq_name(uint32_t index, char buf[16])
 	else
 		snprintf(buf, 16, "%u", (unsigned int)index);
 	return buf;
+}
+
+const char *info_feature_name(unsigned int feature)
+{
+	static const char *const names[] = {
+		[VFIO_DEVICE_FEATURE_PCI_VF_TOKEN] = "VF token",
+		[VFIO_DEVICE_FEATURE_MIGRATION] = "migration",
+		[VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE] = "migration state",
+		[VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY] = "low power",
+		[VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP] = "low power with wakeup",
+		[VFIO_DEVICE_FEATURE_LOW_POWER_EXIT] = "low power exit",
+		[VFIO_DEVICE_FEATURE_DMA_LOGGING_START] = "DMA logging",
+		[VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP] = "DMA logging stop",
+		[VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT] = "DMA logging report",
+		[VFIO_DEVICE_FEATURE_MIG_DATA_SIZE] = "migration data size",
+	};
+
+	return feature < sizeof(names) / sizeof(names[0]) ? names[feature] : NULL;
 }
 
 static void add_gap(struct info *info, const char *what, const struct vcdev_error *err)
@@ -119,6 +138,48 @@ static int gather_irqs(struct info *info, struct vcdev_dev *dev, struct vcdev_er
 	return 0;
 }
 
+/* The page table that it just got says what sizes it can have, in our own fdinfo. */
+static void gather_pgsizes(struct info *info, struct vcdev_ctx *ctx)
+{
+	char path[64], *line = NULL;
+	size_t room = 0;
+	const char *at;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", vcdev_ctx_fd(ctx));
+	file = fopen(path, "re");
+	if (!file)
+		return;
+	while (getline(&line, &room, file) > 0)
+		if (!strncmp(line, "hwpt:", 5) && (at = strstr(line, "pgsizes=")))
+			info->pgsizes = strtoull(at + 8, NULL, 16);
+	free(line);
+	fclose(file);
+}
+
+/* What else can be asked of a bound device. */
+static void gather_abilities(struct info *info, struct vcdev_ctx *ctx, struct vcdev_dev *dev)
+{
+	struct vcdev_error err;
+	bool is_owned;
+	ssize_t nr;
+
+	if (vcdev_dev_features(dev, &info->features, &err))
+		add_gap(info, "features", &err);
+	else
+		info->has_features = true;
+	if (vcdev_dev_hw_info(dev, ctx, &info->hw_info, &err))
+		add_gap(info, "IOMMU", &err);
+	else
+		info->has_iommu = true;
+	nr = vcdev_dev_reset_set(dev, &info->reset_set, &is_owned, &err);
+	/* A function on a root bus has none: nothing is missing. */
+	if (nr < 0 && err.code != -ENODEV)
+		add_gap(info, "reset set", &err);
+	else if (nr > 0)
+		info->nr_reset_set = nr;
+}
+
 static int gather_iovas(struct info *info, struct vcdev_ctx *ctx, struct vcdev_dev *dev,
 			struct vcdev_error *err)
 {
@@ -132,6 +193,7 @@ static int gather_iovas(struct info *info, struct vcdev_ctx *ctx, struct vcdev_d
 	rc = vcdev_dev_attach(dev, ioas, NULL, err);
 	if (rc)
 		return rc;
+	gather_pgsizes(info, ctx);
 	nr = vcdev_iova_ranges(ctx, ioas, &info->iovas, &info->iova_alignment, err);
 	if (nr < 0)
 		return nr;
@@ -185,6 +247,7 @@ static bool gather_vfio(struct info *info, struct vcdev_error *err)
 		goto out_close_ctx;
 	}
 	is_read = true;
+	gather_abilities(info, ctx, dev);
 	if (gather_iovas(info, ctx, dev, err))
 		add_gap(info, what, err);
 out_close_ctx:
@@ -199,6 +262,32 @@ out_close_dev:
 }
 
 /* ------------------------------------------------------ sysfs, config space */
+
+static void gather_sysfs(struct info *info)
+{
+	char path[4096], target[256];
+	const char *name;
+	ssize_t length;
+	FILE *file;
+
+	file = open_text("/sys/bus/pci/devices/%s/reset_method", info->pci.bdf);
+	if (file) {
+		if (fgets(info->reset_methods, sizeof(info->reset_methods), file))
+			info->reset_methods[strcspn(info->reset_methods, "\n")] = '\0';
+		fclose(file);
+	}
+	if (snprintf(path, sizeof(path), "%s/sys/bus/pci/devices/%s/iommu", tool_host->root,
+		     info->pci.bdf) >= (int)sizeof(path))
+		return;
+	length = readlink(path, target, sizeof(target) - 1);
+	if (length < 0)
+		return;
+	target[length] = '\0';
+	name = strrchr(target, '/');
+	name = name ? name + 1 : target;
+	if (strlen(name) < sizeof(info->iommu))
+		strcpy(info->iommu, name);
+}
 
 static int gather_resources(struct info *info)
 {
@@ -296,6 +385,7 @@ static int gather(struct info *info, struct names *names)
 	if (nr > 0)
 		info->nr_holders = nr;
 
+	gather_sysfs(info);
 	rc = names_layout(names, &info->pci, &info->layout);
 	if (rc == -ENOMEM)
 		return rc;
@@ -326,6 +416,7 @@ static void info_uninit(struct info *info)
 	free(info->holders);
 	free(info->layout.caps);
 	free(info->iovas);
+	free(info->reset_set);
 	free(info->reserved);
 }
 

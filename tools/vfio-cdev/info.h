@@ -46,7 +46,7 @@ struct info_gap {
 	struct vcdev_error err;
 };
 
-#define MAX_GAPS 4
+#define MAX_GAPS 8
 
 struct info {
 	struct vcdev_pci pci;
@@ -62,6 +62,15 @@ struct info {
 	size_t nr_regions;
 	struct info_irq *irqs;
 	size_t nr_irqs;
+	char reset_methods[128];		/* as sysfs has them, "" for none */
+	char iommu[64];				/* name of the unit, "" if unknown */
+	bool has_iommu;				/* the two below */
+	struct vcdev_hw_info hw_info;
+	uint64_t pgsizes;			/* bits, 0 if the kernel does not say */
+	bool has_features;
+	uint64_t features;			/* bit N for VFIO's feature N */
+	struct vcdev_reset_function *reset_set;	/* what a hot reset takes along */
+	size_t nr_reset_set;
 	struct vcdev_iova_range *iovas;
 	size_t nr_iovas;
 	uint64_t iova_alignment;		/* bytes */
@@ -73,6 +82,8 @@ struct info {
 
 const char *info_region_name(uint32_t index, char buf[16]);
 const char *info_irq_name(uint32_t index, char buf[16]);
+/* Name of a feature in the field's words, or NULL for one without. */
+const char *info_feature_name(unsigned int feature);
 
 int info_print_text(const struct info *info);
 int info_print_json(const struct info *info);

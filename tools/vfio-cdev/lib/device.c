@@ -187,6 +187,7 @@ int vcdev_dev_bind(struct vcdev_dev *dev, struct vcdev_ctx *ctx, struct vcdev_er
 	rc = vcdev_ioctl(dev->fd, VFIO_DEVICE_BIND_IOMMUFD, &arg);
 	if (rc)
 		return fail_bind(dev, rc, err);
+	dev->id = arg.out_devid;
 	/* A failure of this leaves it bound: only closing the file undoes that. */
 	return vcdev_dev_init(dev, err);
 }

@@ -25,6 +25,7 @@ struct vcdev_place {
  * @group_fd: of the group that it came from, owned; -1 if it did not
  * @pci: sysfs at the time of open
  * @host: system
+ * @id: in its context, from vcdev_dev_bind() on
  * @info: from vcdev_dev_init() on
  * @places: one for each region from vcdev_dev_init() on, NULL before
  */
@@ -32,6 +33,7 @@ struct vcdev_dev {
 	int fd, group_fd;
 	struct vcdev_pci pci;
 	struct vcdev_host host;
+	uint32_t id;
 	struct vcdev_dev_info info;
 	struct vcdev_place *places;
 };

@@ -937,6 +937,40 @@ int vcdev_dev_info(struct vcdev_dev *dev, struct vcdev_dev_info *info,
 int vcdev_dev_reset(struct vcdev_dev *dev, struct vcdev_error *err);
 
 /**
+ * vcdev_dev_features() - what of VFIO_DEVICE_FEATURE a device has
+ * @dev: bound device
+ * @features: result: bit N for VFIO_DEVICE_FEATURE_... N
+ * @err: reason of a failure, or NULL
+ *
+ * Return: 0 or a negative errno.
+ */
+int vcdev_dev_features(struct vcdev_dev *dev, uint64_t *features,
+		       struct vcdev_error *err);
+
+/**
+ * struct vcdev_hw_info - the IOMMU that translates for a device
+ * @type: IOMMU_HW_INFO_TYPE_*: 0 for one that says no more, 1 for Intel's
+ * @cap: Intel: the capability register
+ * @ecap: Intel: the extended capability register
+ */
+struct vcdev_hw_info {
+	uint32_t type;
+	uint64_t cap, ecap;
+};
+
+/**
+ * vcdev_dev_hw_info() - which IOMMU translates for a device
+ * @dev: device that was bound by vcdev_dev_bind()
+ * @ctx: the context that it is bound to
+ * @hw_info: result
+ * @err: reason of a failure, or NULL
+ *
+ * Return: 0, or a negative errno: -EOPNOTSUPP if the kernel cannot tell.
+ */
+int vcdev_dev_hw_info(struct vcdev_dev *dev, struct vcdev_ctx *ctx,
+		      struct vcdev_hw_info *hw_info, struct vcdev_error *err);
+
+/**
  * struct vcdev_reset_function - a function that a reset of a slot or bus takes along
  * @bdf: which
  * @is_owned: belongs to the context of the device that was asked
