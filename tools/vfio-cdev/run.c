@@ -71,6 +71,18 @@ struct identity {
 	char name[64], home[256];
 };
 
+/**
+ * struct files - what is open for the program
+ * @ctx: context
+ * @devs: devices, NULL behind the last
+ * @fds: of all; before they have been placed those of the objects
+ */
+struct files {
+	struct vcdev_ctx *ctx;
+	struct vcdev_dev *devs[MAX_DEVICES];
+	int fds[1 + MAX_DEVICES];
+};
+
 static int fail(const char *device, const char *what, int error, const char *next)
 {
 	fprintf(stderr, "vfio-cdev: %s%srun: %s: %s\n", device ? device : "",
@@ -301,22 +313,31 @@ static int keep_standard_files(void)
 	return EXIT_OK;
 }
 
-static int open_files(const struct order *order, const struct vcdev_pci *pcis, int *fds)
+static int open_files(const struct order *order, const struct vcdev_pci *pcis,
+		      struct files *files)
 {
 	struct vcdev_error err;
-	struct vcdev_ctx *ctx;
-	struct vcdev_dev *dev;
 	int i;
 
-	if (vcdev_ctx_open(tool_host, &ctx, &err))
+	if (vcdev_ctx_open(tool_host, &files->ctx, &err))
 		return report(NULL, "run", &err);
-	fds[0] = vcdev_ctx_fd(ctx);
+	files->fds[0] = vcdev_ctx_fd(files->ctx);
 	for (i = 0; i < order->nr; i++) {
-		if (vcdev_dev_open(tool_host, pcis[i].bdf, &dev, &err))
+		if (vcdev_dev_open(tool_host, pcis[i].bdf, &files->devs[i], &err))
 			return report(pcis[i].bdf, "run", &err);
-		fds[1 + i] = vcdev_dev_fd(dev);
+		files->fds[1 + i] = vcdev_dev_fd(files->devs[i]);
 	}
 	return EXIT_OK;
+}
+
+/* After a failure; the program, once it is executed, has copies. */
+static void close_files(struct files *files)
+{
+	int i;
+
+	for (i = 0; i < MAX_DEVICES; i++)
+		vcdev_dev_close(files->devs[i]);
+	vcdev_ctx_close(files->ctx);
 }
 
 /* Bring them to 3 and up, open across the execution, and nothing else with them. */
@@ -381,7 +402,7 @@ static int run_run(int argc, char **argv)
 {
 	static struct identity identity;
 	struct order order = { 0 };
-	int fds[1 + MAX_DEVICES];
+	struct files files = { 0 };
 	struct vcdev_pci *pcis;
 	rlim_t memlock = 0;
 	int status;
@@ -406,7 +427,7 @@ static int run_run(int argc, char **argv)
 	if (!status)
 		status = keep_standard_files();
 	if (!status)
-		status = open_files(&order, pcis, fds);
+		status = open_files(&order, pcis, &files);
 	if (!status && order.memlock)
 		status = set_memlock(memlock);
 	if (!status && order.user)
@@ -414,13 +435,15 @@ static int run_run(int argc, char **argv)
 	if (!status)
 		status = set_environment(&order, pcis);
 	if (!status)
-		status = place_files(fds, 1 + order.nr);
+		status = place_files(files.fds, 1 + order.nr);
 	free(pcis);
 	if (status)
-		return status;
+		goto out_close;
 	execvp(order.program[0], order.program);
 	status = errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
 	fail(NULL, order.program[0], errno, NULL);
+out_close:
+	close_files(&files);
 	return status;
 }
 

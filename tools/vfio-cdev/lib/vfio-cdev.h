@@ -482,8 +482,8 @@ struct vcdev_iova_range {
  * A file that the process was started with as "iommufd" comes first, once; then
  * /dev/iommu is opened.
  *
- * Return: 0, or a negative errno: -EINVAL if that file is something else, -ENOENT if iommufd is not loaded, -EACCES
- * without rights on /dev/iommu.
+ * Return: 0, or a negative errno: -EINVAL if that file is something else, -ENOENT if
+ * iommufd is not loaded, -EACCES without rights on /dev/iommu.
  */
 int vcdev_ctx_open(const struct vcdev_host *host, struct vcdev_ctx **ctx,
 		   struct vcdev_error *err);
@@ -825,9 +825,10 @@ struct vcdev_irq {
  *
  * A file that the process was started with for this device comes first, once.
  *
- * Return: 0, or a negative errno: -EINVAL if that file is another one, -ENODEV if there is no such function, -ENXIO
- * if it has no cdev (@err says why: its driver, or the vfio module that is
- * loaded), -EACCES without rights on the cdev, -EBUSY if its group is open.
+ * Return: 0, or a negative errno: -EINVAL if that file is another one, -ENODEV if
+ * there is no such function, -ENXIO if it has no cdev (@err says why: its driver, or
+ * the vfio module that is loaded), -EACCES without rights on the cdev, -EBUSY if its
+ * group is open.
  */
 int vcdev_dev_open(const struct vcdev_host *host, const char *name,
 		   struct vcdev_dev **dev, struct vcdev_error *err);
