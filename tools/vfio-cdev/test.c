@@ -166,6 +166,20 @@ static void be_child(const struct test *test, int out)
 	exit(test->kind->run(argc, (char **)argv));
 }
 
+/* The same in the parent: what is to be closed in the child must not stay open here. */
+static void let_go_of_files(int keep)
+{
+	const char *pid = getenv("LISTEN_PID"), *nr = getenv("LISTEN_FDS");
+	int fd, end;
+
+	if (!pid || !nr || atoi(pid) != getpid())
+		return;
+	end = 3 + (atoi(nr) < 256 ? atoi(nr) : 256);
+	for (fd = 3; fd < end; fd++)
+		if (fd != keep)
+			close(fd);
+}
+
 static long now_ms(void)
 {
 	struct timespec now;
@@ -236,6 +250,7 @@ static int run_driver(struct test *test, unsigned int seconds)
 	}
 	if (!pid)
 		be_child(test, pipes[1]);
+	let_go_of_files(pipes[0]);
 	close(pipes[1]);
 	bar_show(test, "...");
 	in_time = listen_to(test, pipes[0], now_ms() + seconds * 1000L);
