@@ -219,6 +219,17 @@ static int answer_ranges(struct iommu_ioas_iova_ranges *cmd)
 	return 0;
 }
 
+/* More functions than the first call has room for */
+static int answer_reset_set(struct vfio_pci_hot_reset_info *info)
+{
+	info->count = 9;
+	info->flags = VFIO_PCI_HOT_RESET_FLAG_DEV_ID;
+	if (info->argsz >= sizeof(*info) + 9 * sizeof(info->devices[0]))
+		return 0;
+	errno = ENOSPC;
+	return -1;
+}
+
 static int answer(unsigned long request, void *arg)
 {
 	switch (request) {
@@ -231,6 +242,8 @@ static int answer(unsigned long request, void *arg)
 	case VFIO_DEVICE_GET_IRQ_INFO:
 		((struct vfio_irq_info *)arg)->count = 1;
 		return 0;
+	case VFIO_DEVICE_GET_PCI_HOT_RESET_INFO:
+		return answer_reset_set(arg);
 	case VFIO_GROUP_GET_STATUS:
 		((struct vfio_group_status *)arg)->flags = VFIO_GROUP_FLAGS_VIABLE;
 		return 0;
@@ -276,6 +289,9 @@ static int look(void)
 {
 	struct vcdev_pci pci, *list = NULL;
 	struct vcdev_holder *holders = NULL;
+	struct vcdev_mdev *mdevs = NULL;
+	struct vcdev_file *files = NULL;
+	size_t nr_hidden;
 	char (*passed)[VCDEV_BDF_LEN] = NULL;
 	int rc = -1;
 
@@ -292,10 +308,20 @@ static int look(void)
 		return -1;
 	if (bad(vcdev_pci_holders(host, &pci, &holders, &err)))
 		return -1;
-	if (!bad(vcdev_passed_devices(&passed, &err)))
-		rc = 0;
-	free(passed);
 	free(holders);
+	if (bad(vcdev_passed_devices(&passed, &err)))
+		return -1;
+	free(passed);
+	list = NULL;
+	if (bad(vcdev_pci_vfs(host, bdf, &list, &err)))
+		return -1;
+	free(list);
+	if (bad(vcdev_files(host, 0, &files, &nr_hidden, &err)))
+		return -1;
+	free(files);
+	if (!bad(vcdev_mdev_list(host, &mdevs, &err)))
+		rc = 0;
+	free(mdevs);
 	return rc;
 }
 
@@ -326,6 +352,8 @@ static int memory(void)
 		goto out;
 	if (bad(vcdev_map(ctx, ioas, page, 4096, 0x1003000, VCDEV_MAP_RW, &err)) ||
 	    bad(vcdev_map_any(ctx, ioas, page + 4096, 4096, VCDEV_MAP_RW, &iova, &err)) ||
+	    bad(vcdev_copy(ctx, ioas, 0x1008000, ioas, 0x1003000, 4096, VCDEV_MAP_RW, &err)) ||
+	    bad(vcdev_populate(page, 8192, 1, NULL, NULL, &err)) ||
 	    bad(vcdev_unmap(ctx, ioas, 0x1003000, 4096, NULL, &err)) ||
 	    bad(vcdev_destroy(ctx, ioas, &err)))
 		goto out;
@@ -343,6 +371,7 @@ static int use_device(struct vcdev_dev *dev)
 	struct vcdev_region region;
 	struct vcdev_irq irq;
 	void *bar = NULL;
+	uint32_t word;
 	int fd;
 
 	if (bad(vcdev_dev_info(dev, &info, &err)) ||
@@ -353,6 +382,10 @@ static int use_device(struct vcdev_dev *dev)
 	if (bad(vcdev_region_map(dev, 0, 0, 4096, PROT_READ, &bar, &err)))
 		return -1;
 	vcdev_region_unmap(bar, 4096);
+	if (bad(vcdev_region_read(dev, 0, 0, &word, 4, &err)) ||
+	    bad(vcdev_region_write(dev, 0, 4, &word, 4, &err)) ||
+	    (!is_real && bad(vcdev_dev_reset(dev, &err))))
+		return -1;
 	fd = eventfd(0, EFD_CLOEXEC);
 	if (bad(vcdev_irq_get(dev, VFIO_PCI_MSI_IRQ_INDEX, &irq, &err)) ||
 	    bad(vcdev_irq_enable(dev, VFIO_PCI_MSI_IRQ_INDEX, &fd, 1, &err)) ||
@@ -368,8 +401,12 @@ static int use_device(struct vcdev_dev *dev)
 static int device(void)
 {
 	struct vcdev_ctx *ctx = NULL;
+	struct vcdev_reset_function *set = NULL;
+	struct vcdev_hw_info hw_info;
 	struct vcdev_dev *dev;
 	uint32_t ioas, hwpt;
+	uint64_t features;
+	bool is_owned;
 	int rc = -1;
 
 	if (bad(vcdev_dev_open(host, bdf, &dev, &err)))
@@ -378,10 +415,15 @@ static int device(void)
 	    bad(vcdev_dev_bind(dev, ctx, &err)) ||
 	    bad(vcdev_ioas_alloc(ctx, &ioas, &err)) ||
 	    bad(vcdev_dev_attach(dev, ioas, &hwpt, &err)) || use_device(dev) ||
+	    (!is_real && bad(vcdev_dev_features(dev, &features, &err))) ||
+	    (!is_real && bad(vcdev_dev_hw_info(dev, ctx, &hw_info, &err))) ||
+	    (!is_real && bad(vcdev_dev_reset_set(dev, &set, &is_owned, &err))) ||
+	    (!is_real && bad(vcdev_dev_reset_hot(dev, &err))) ||
 	    bad(vcdev_dev_detach(dev, &err)))
 		goto out;
 	rc = 0;
 out:
+	free(set);
 	vcdev_dev_close(dev);
 	vcdev_ctx_close(ctx);
 	return rc;
