@@ -3,7 +3,8 @@
  * vfio-cdev bind: give functions to vfio-pci, all of them or none.
  *
  * Everything that can be known beforehand is checked for all functions before
- * the first one is touched. What fails later is undone for all that were changed.
+ * the first one is touched. What fails later is undone for all that were changed,
+ * records for the next boot (--persist) with it.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -11,8 +12,11 @@
 #include <string.h>
 
 #include "options.h"
+#include "persist.h"
 
 #define DRIVER "vfio-pci"
+
+static bool is_persistent, is_dry_run, with_group;
 
 static void undo(const struct vcdev_pci *pcis, const bool *is_changed, int nr)
 {
@@ -48,6 +52,32 @@ static int bind_one(const struct vcdev_pci *pci, struct vcdev_pci *now, bool *is
 	return EXIT_OK;
 }
 
+/* Records for all, or those of before. */
+static int persist_all(const struct vcdev_pci *pcis, int nr)
+{
+	struct persist want = { .is_there = true, .driver = DRIVER };
+	struct persist *before = calloc(nr, sizeof(*before));
+	struct vcdev_error err;
+	int i, status = EXIT_OK;
+
+	if (!before) {
+		fprintf(stderr, "vfio-cdev: bind: out of memory\n");
+		return EXIT_FAILED;
+	}
+	for (i = 0; i < nr; i++) {
+		persist_get(pcis[i].bdf, &before[i]);
+		if (!persist_set(pcis[i].bdf, &want, &err))
+			continue;
+		status = report(pcis[i].bdf, "bind --persist", &err);
+		while (i-- > 0)
+			if (persist_set(pcis[i].bdf, &before[i], &err))
+				report(pcis[i].bdf, "undo bind --persist", &err);
+		break;
+	}
+	free(before);
+	return status;
+}
+
 static int bind_all(const struct vcdev_pci *pcis, int nr)
 {
 	bool *is_changed = calloc(nr, sizeof(*is_changed));
@@ -61,6 +91,8 @@ static int bind_all(const struct vcdev_pci *pcis, int nr)
 	}
 	for (i = 0; i < nr && !status; i++)
 		status = bind_one(&pcis[i], &now[i], &is_changed[i]);
+	if (!status && is_persistent)
+		status = persist_all(pcis, nr);
 	if (status) {
 		undo(pcis, is_changed, i);
 		goto out_free;
@@ -73,6 +105,9 @@ static int bind_all(const struct vcdev_pci *pcis, int nr)
 		else
 			printf("is bound to " DRIVER " already");
 		printf(", /dev/vfio/devices/%s\n", now[i].cdev);
+		if (is_persistent)
+			printf("%s: and at each boot, by %s\n", pcis[i].bdf,
+			       persist_path(pcis[i].bdf));
 	}
 out_free:
 	free(is_changed);
@@ -101,46 +136,127 @@ static int check_all(const struct vcdev_pci *pcis, int nr)
 	return status;
 }
 
+/* What would be done, for those that passed the checks. */
+static void describe(const struct vcdev_pci *pcis, int nr)
+{
+	int i;
+
+	for (i = 0; i < nr; i++) {
+		printf("%s: ", pcis[i].bdf);
+		if (strcmp(pcis[i].driver, DRIVER))
+			printf("would be bound to " DRIVER " (is %s)\n",
+			       pcis[i].driver[0] ? pcis[i].driver : "without a driver");
+		else
+			printf("is bound to " DRIVER " already\n");
+		if (is_persistent)
+			printf("%s: and at each boot, by %s\n", pcis[i].bdf,
+			       persist_path(pcis[i].bdf));
+	}
+}
+
+static bool is_listed(const struct vcdev_pci *pcis, int nr, const char *bdf)
+{
+	while (nr-- > 0)
+		if (!strcmp(pcis[nr].bdf, bdf))
+			return true;
+	return false;
+}
+
+/* --group: add the members of their groups that a kernel driver has. */
+static int add_members(struct vcdev_pci **pcis, int *nr)
+{
+	struct vcdev_pci *members, *more;
+	struct vcdev_error err;
+	int i, nr_named = *nr;
+	ssize_t nr_members, k;
+
+	for (i = 0; i < nr_named; i++) {
+		if ((*pcis)[i].group < 0)
+			continue;
+		nr_members = vcdev_pci_group(tool_host, (*pcis)[i].group, &members, &err);
+		if (nr_members < 0)
+			return report((*pcis)[i].bdf, "bind", &err);
+		more = realloc(*pcis, (*nr + nr_members) * sizeof(*more));
+		if (!more) {
+			free(members);
+			fprintf(stderr, "vfio-cdev: bind: out of memory\n");
+			return EXIT_FAILED;
+		}
+		*pcis = more;
+		for (k = 0; k < nr_members; k++)
+			if (members[k].driver[0] && !members[k].is_bridge &&
+			    !is_listed(*pcis, *nr, members[k].bdf))
+				(*pcis)[(*nr)++] = members[k];
+		free(members);
+	}
+	return EXIT_OK;
+}
+
+/* Look at what is named, and at what else it takes. Sets @pcis, for free(), and @nr. */
+static int look(int argc, char **argv, struct vcdev_pci **pcis, int *nr)
+{
+	int status;
+
+	*nr = argc;
+	status = look_at_all("bind", argc, argv, pcis);
+	if (status)
+		return status;
+	if (with_group)
+		status = add_members(pcis, nr);
+	if (!status)
+		status = check_all(*pcis, *nr);
+	if (status)
+		free(*pcis);
+	return status;
+}
+
 static int run_bind(int argc, char **argv)
 {
+	const struct option_of table[] = {
+		{ "persist", 'p', &is_persistent, NULL },
+		{ "group", 'g', &with_group, NULL },
+		{ "dry-run", 'n', &is_dry_run, NULL },
+		{ 0 }
+	};
 	struct vcdev_pci *pcis;
 	struct vcdev_error err;
 	int first, nr, lock, status;
 
-	first = parse_options(&command_bind, argc, argv, NULL);
+	first = parse_option_table(&command_bind, argc, argv, table);
 	if (first < 0)
 		return -1 - first;
-	nr = argc - first;
-	if (!nr)
+	if (first == argc)
 		return report_usage("bind", "which function?");
 	/* Before the lock, so that a user without rights hears about a typo first. */
-	status = look_at_all("bind", nr, argv + first, &pcis);
+	status = look(argc - first, argv + first, &pcis, &nr);
 	if (status)
 		return status;
-	status = check_all(pcis, nr);
+	if (is_dry_run)
+		describe(pcis, nr);
 	free(pcis);
-	if (status)
-		return status;
+	if (is_dry_run)
+		return EXIT_OK;
 	lock = vcdev_driver_lock(tool_host, &err);
 	if (lock < 0)
 		return report(NULL, "bind", &err);
-	status = look_at_all("bind", nr, argv + first, &pcis);
-	if (status)
-		goto out_unlock;
-	status = check_all(pcis, nr);
-	if (!status)
+	status = look(argc - first, argv + first, &pcis, &nr);
+	if (!status) {
 		status = bind_all(pcis, nr);
-	free(pcis);
-out_unlock:
+		free(pcis);
+	}
 	vcdev_driver_unlock(lock);
 	return status;
 }
 
 const struct command command_bind = {
 	.name = "bind",
-	.args = "BDF...",
+	.args = "[OPTION...] BDF...",
 	.summary = "give functions to vfio-pci, all of them or none",
 	.details =
+		"  -p, --persist   and at each boot (a record of driverctl, in /etc/driverctl.d)\n"
+		"  -g, --group     and the members of their IOMMU groups that have a driver\n"
+		"  -n, --dry-run   check, and say what would be done\n"
+		"\n"
 		"The former drivers are remembered for 'vfio-cdev unbind'. A group goes to\n"
 		"userspace as a whole: name all its members that have a kernel driver.\n",
 	.run = run_bind,

@@ -5,6 +5,9 @@
 #include <string.h>
 
 #include "options.h"
+#include "persist.h"
+
+static bool is_persistent, is_dry_run;
 
 /* The last one is that which failed: as a rule it has its driver, and is silent. */
 static void undo(const struct vcdev_pci *pcis, int nr)
@@ -21,6 +24,47 @@ static void undo(const struct vcdev_pci *pcis, int nr)
 		else if (rc)
 			fprintf(stderr, "vfio-cdev: %s: undo unbind: given back to %s\n",
 				pcis[nr].bdf, pcis[nr].driver);
+	}
+}
+
+/* The records, too; those of before come back if one cannot be removed. */
+static int forget_all(const struct vcdev_pci *pcis, int nr)
+{
+	const struct persist none = { .is_there = false };
+	struct persist *before = calloc(nr, sizeof(*before));
+	struct vcdev_error err;
+	int i, status = EXIT_OK;
+
+	if (!before) {
+		fprintf(stderr, "vfio-cdev: unbind: out of memory\n");
+		return EXIT_FAILED;
+	}
+	for (i = 0; i < nr; i++) {
+		persist_get(pcis[i].bdf, &before[i]);
+		if (!persist_set(pcis[i].bdf, &none, &err))
+			continue;
+		status = report(pcis[i].bdf, "unbind --persist", &err);
+		while (i-- > 0)
+			if (persist_set(pcis[i].bdf, &before[i], &err))
+				report(pcis[i].bdf, "undo unbind --persist", &err);
+		break;
+	}
+	free(before);
+	return status;
+}
+
+/* A record that is left has the last word at the next boot. */
+static void remark_records(const struct vcdev_pci *pcis, int nr)
+{
+	struct persist record;
+	int i;
+
+	for (i = 0; i < nr; i++) {
+		persist_get(pcis[i].bdf, &record);
+		if (record.is_there && !tool_quiet)
+			fprintf(stderr, "vfio-cdev: %s: gets %s again at the next boot, by %s\n"
+				"  next: vfio-cdev unbind --persist %s\n", pcis[i].bdf,
+				record.driver, persist_path(pcis[i].bdf), pcis[i].bdf);
 	}
 }
 
@@ -51,28 +95,89 @@ static int unbind_all(const struct vcdev_pci *pcis, int nr)
 	return EXIT_OK;
 }
 
+/* vfio-pci, or one for a vendor's devices, like mlx5-vfio-pci */
+static bool is_on_vfio(const struct vcdev_pci *pci)
+{
+	return strstr(pci->driver, "vfio");
+}
+
+/* With --persist a record is enough to do: the function may have its driver back. */
+static int run_locked(struct vcdev_pci *pcis, int nr)
+{
+	int i, nr_bound = 0, status;
+	struct persist record;
+
+	for (i = 0; i < nr && is_persistent; i++) {
+		struct vcdev_pci pci = pcis[i];
+
+		persist_get(pci.bdf, &record);
+		if (is_on_vfio(&pci) || !record.is_there) {
+			pcis[i] = pcis[nr_bound];
+			pcis[nr_bound++] = pci;
+		}
+	}
+	if (!is_persistent)
+		nr_bound = nr;
+	status = nr_bound > 0 ? unbind_all(pcis, nr_bound) : EXIT_OK;
+	if (status)
+		return status;
+	if (!is_persistent) {
+		remark_records(pcis, nr);
+		return EXIT_OK;
+	}
+	status = forget_all(pcis, nr);
+	for (i = 0; i < nr && !status; i++)
+		printf("%s: at the next boot the kernel chooses\n", pcis[i].bdf);
+	return status;
+}
+
+static void describe(const struct vcdev_pci *pcis, int nr)
+{
+	int i;
+
+	for (i = 0; i < nr; i++) {
+		if (is_on_vfio(&pcis[i]))
+			printf("%s: would be taken from %s\n", pcis[i].bdf, pcis[i].driver);
+		else
+			printf("%s: is not bound to vfio-pci (%s)\n", pcis[i].bdf,
+			       pcis[i].driver[0] ? pcis[i].driver : "no driver");
+		if (is_persistent)
+			printf("%s: would have no record in %s\n", pcis[i].bdf,
+			       persist_path(pcis[i].bdf));
+	}
+}
+
 static int run_unbind(int argc, char **argv)
 {
+	const struct option_of table[] = {
+		{ "persist", 'p', &is_persistent, NULL },
+		{ "dry-run", 'n', &is_dry_run, NULL },
+		{ 0 }
+	};
 	struct vcdev_pci *pcis;
 	struct vcdev_error err;
 	int first, nr, lock, status;
 
-	first = parse_options(&command_unbind, argc, argv, NULL);
+	first = parse_option_table(&command_unbind, argc, argv, table);
 	if (first < 0)
 		return -1 - first;
 	nr = argc - first;
-	if (!nr)
+	if (nr < 1)
 		return report_usage("unbind", "which function?");
 	status = look_at_all("unbind", nr, argv + first, &pcis);
 	if (status)
 		return status;
+	if (is_dry_run)
+		describe(pcis, nr);
 	free(pcis);
+	if (is_dry_run)
+		return EXIT_OK;
 	lock = vcdev_driver_lock(tool_host, &err);
 	if (lock < 0)
 		return report(NULL, "unbind", &err);
 	status = look_at_all("unbind", nr, argv + first, &pcis);
 	if (!status) {
-		status = unbind_all(pcis, nr);
+		status = run_locked(pcis, nr);
 		free(pcis);
 	}
 	vcdev_driver_unlock(lock);
@@ -81,9 +186,12 @@ static int run_unbind(int argc, char **argv)
 
 const struct command command_unbind = {
 	.name = "unbind",
-	.args = "BDF...",
+	.args = "[OPTION...] BDF...",
 	.summary = "give functions back to their former drivers, all or none",
 	.details =
+		"  -p, --persist   and for good: remove what 'bind --persist' or driverctl set\n"
+		"  -n, --dry-run   say what would be done; who uses a function is not looked at\n"
+		"\n"
 		"The former driver is the one that 'vfio-cdev bind' remembered; without a\n"
 		"record the kernel chooses. A function that is in use is left alone, and one\n"
 		"of whose group another is in use if a kernel driver should have it.\n",
