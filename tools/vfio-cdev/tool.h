@@ -38,6 +38,7 @@ extern const struct command command_list, command_info, command_bind,
 /* those that live on contexts */
 extern const struct command command_run, command_ioas, command_plan, command_test,
 	command_top;
+extern const struct command command_cdi;
 
 /* Print an error; @device may be NULL. Returns the exit status that fits. */
 int report(const char *device, const char *action, const struct vcdev_error *err);

@@ -25,6 +25,7 @@ static const struct command *const commands[] = {
 	&command_run,
 	&command_ioas,
 	&command_plan,
+	&command_cdi,
 	&command_top,
 	&command_test,
 };
