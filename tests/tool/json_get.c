@@ -34,6 +34,8 @@ int main(int argc, char **argv)
 	}
 	if (json_pointer_get(root, argv[1], &value)) {
 		fprintf(stderr, "no %s\n", argv[1]);
+		json_object_put(root);
+		json_tokener_free(tokener);
 		return 1;
 	}
 	if (json_object_is_type(value, json_type_array))
