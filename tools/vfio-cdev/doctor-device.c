@@ -414,7 +414,8 @@ static void check_kernel_log(struct doctor *doctor, struct doctor_finding *findi
 		record[strcspn(record, "\n")] = '\0';
 		text = strchr(record, ';');
 		/* Warnings and worse. */
-		if (!text || sscanf(record, "%u", &priority) != 1 || (priority & 7) > 4)
+		priority = strtoul(record, NULL, 10);
+		if (!text || (priority & 7) > 4)
 			continue;
 		if (strstr(text, doctor->pci->bdf) || strstr(text, doctor->pci->bdf + 5))
 			snprintf(last, sizeof(last), "%s", text + 1);

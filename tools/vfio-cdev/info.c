@@ -150,9 +150,11 @@ static void gather_pgsizes(struct info *info, struct vcdev_ctx *ctx)
 	file = fopen(path, "re");
 	if (!file)
 		return;
-	while (getline(&line, &room, file) > 0)
-		if (!strncmp(line, "hwpt:", 5) && (at = strstr(line, "pgsizes=")))
+	while (getline(&line, &room, file) > 0) {
+		at = strstr(line, "pgsizes=");
+		if (!strncmp(line, "hwpt:", 5) && at)
 			info->pgsizes = strtoull(at + 8, NULL, 16);
+	}
 	free(line);
 	fclose(file);
 }

@@ -63,7 +63,8 @@ static bool recognize(char *target, struct vcdev_file *file)
 {
 	static const char deleted[] = " (deleted)";
 	size_t length = strlen(target), tail = sizeof(deleted) - 1;
-	const char *node;
+	const char *cdev = after(target, "/vfio/devices/");
+	const char *node = after(target, "/vfio/");
 
 	if (length > tail && !strcmp(target + length - tail, deleted))
 		target[length - tail] = '\0';
@@ -73,10 +74,10 @@ static bool recognize(char *target, struct vcdev_file *file)
 		file->kind = VCDEV_FILE_DEVICE;
 		return true;
 	}
-	node = after(target, "/vfio/devices/");
-	if (node && !strncmp(node, "vfio", 4) && is_number(node + 4)) {
+	if (cdev && !strncmp(cdev, "vfio", 4) && is_number(cdev + 4)) {
 		file->kind = VCDEV_FILE_CDEV;
-	} else if ((node = after(target, "/vfio/")) && !strcmp(node, "vfio")) {
+		node = cdev;
+	} else if (node && !strcmp(node, "vfio")) {
 		file->kind = VCDEV_FILE_CONTAINER;
 	} else if (node && (is_number(node) ||
 			    (!strncmp(node, "noiommu-", 8) && is_number(node + 8)))) {
@@ -94,15 +95,16 @@ static bool recognize(char *target, struct vcdev_file *file)
 	return true;
 }
 
-/* The value of a line "key:<tab>value" of fdinfo, if @line is that. */
-static const char *value_of(char *line, const char *key)
+/* Is @line "key:<tab>value" of fdinfo with that key? Then @value is the value. */
+static bool is_line(char *line, const char *key, const char **value)
 {
 	size_t length = strlen(key);
 
 	if (strncmp(line, key, length) || line[length] != ':')
-		return NULL;
+		return false;
 	line[strcspn(line, "\n")] = '\0';
-	return line + length + 1 + strspn(line + length + 1, " \t");
+	*value = line + length + 1 + strspn(line + length + 1, " \t");
+	return true;
 }
 
 /* fdinfo of a context may be long: it is read up to the number, which comes first. */
@@ -125,17 +127,17 @@ static void read_fdinfo(const struct vcdev_host *host, const char *pid, const ch
 	if (!fdinfo)
 		return;
 	while (fgets(line, sizeof(line), fdinfo)) {
-		if ((value = value_of(line, "context"))) {
+		if (is_line(line, "context", &value)) {
 			file->context = strtoul(value, NULL, 10);
 			break;
 		}
-		if ((value = value_of(line, "device")))
+		if (is_line(line, "device", &value))
 			snprintf(file->device, sizeof(file->device), "%s", value);
-		else if ((value = value_of(line, "state")))
+		else if (is_line(line, "state", &value))
 			snprintf(file->state, sizeof(file->state), "%s", value);
-		else if ((value = value_of(line, "iommufd")))
+		else if (is_line(line, "iommufd", &value))
 			file->context = strtoul(value, NULL, 10);
-		else if ((value = value_of(line, "ioas")))
+		else if (is_line(line, "ioas", &value))
 			file->ioas = strtoul(value, NULL, 10);
 	}
 	fclose(fdinfo);
