@@ -14,6 +14,7 @@
 #        test-debug           tests/vm/ring3: the same on a debug kernel, coverage
 #        test-variants        builds with parts left out, and what is in them
 #        lint                 see tests/lint/run
+#        docs                 build/docs/uapi.rst, from the headers
 #        deb                  the Debian packages, in build/packages (debian/make-packages)
 #        install uninstall    modules to updates/, tool to PREFIX/bin, library to
 #                             PREFIX/lib
@@ -163,6 +164,11 @@ lint:
 deb:
 	debian/make-packages
 
+docs:
+	@mkdir -p $(top)/docs
+	tools/uapi-reference > $(top)/docs/uapi.rst.new
+	@mv $(top)/docs/uapi.rst.new $(top)/docs/uapi.rst
+
 bench:
 	@if [ -f tests/bench/Makefile ]; then mkdir -p $(top)/tests/bench && \
 		$(MAKE) -C tests/bench O=$(top)/tests/bench bench; \
@@ -206,4 +212,4 @@ clean:
 
 .PHONY: all kdir print-kdir mirror modules sparse tools examples kselftest clients test-host fuzz \
 	test-vm debug-modules test-races test-debug lint deb bench install uninstall clean
-.PHONY: samples test-variants test-packages
+.PHONY: samples test-variants test-packages docs
