@@ -18,6 +18,7 @@
 #include "doctor.h"
 #include "json.h"
 #include "options.h"
+#include "size.h"
 
 /* ------------------------------------------------------- for all the checks */
 
@@ -258,32 +259,6 @@ static void print_checks(void)
 			printf("%-20s %s\n", check->id, check->title);
 }
 
-/* "512M", "8G"; 0 if it is no size */
-static uint64_t parse_size(const char *text)
-{
-	static const char units[] = "KMGT";
-	unsigned long long value;
-	const char *unit;
-	char *end;
-
-	errno = 0;
-	value = strtoull(text, &end, 10);
-	if (errno || end == text || text[0] == '-')
-		return 0;
-	if (!*end)
-		return value;
-	unit = strchr(units, *end & ~0x20);
-	if (!unit || end[1])
-		return 0;
-	end = (char *)unit;
-	for (; end >= units; end--) {
-		if (value > UINT64_MAX / 1024)
-			return 0;
-		value *= 1024;
-	}
-	return value;
-}
-
 static int run_doctor(int argc, char **argv)
 {
 	bool json = false, list = false, try_it = false;
@@ -300,6 +275,7 @@ static int run_doctor(int argc, char **argv)
 	struct names names;
 	ssize_t nr;
 	int first, rc = 0, status;
+	uint64_t bytes = 0;
 
 	first = parse_option_table(&command_doctor, argc, argv, options);
 	if (first < 0)
@@ -312,7 +288,7 @@ static int run_doctor(int argc, char **argv)
 		return report_usage("doctor", "one function at a time");
 	if (try_it && first == argc)
 		return report_usage("doctor", "--try needs a function");
-	if (memory && !parse_size(memory))
+	if (memory && (!size_parse(memory, &bytes) || !bytes))
 		return report_usage("doctor", "'%s' is no size; write it like 512M or 8G", memory);
 	if (first < argc) {
 		status = look_at_all("doctor", 1, argv + first, &pci);
@@ -326,7 +302,7 @@ static int run_doctor(int argc, char **argv)
 		return EXIT_FAILED;
 	}
 	doctor->pci = pci;
-	doctor->memory = memory ? parse_size(memory) : 0;
+	doctor->memory = bytes;
 	doctor->try_it = try_it;
 	host_line(doctor->release, sizeof(doctor->release), "/proc/sys/kernel/osrelease");
 	nr = vcdev_files(tool_host, 0, &doctor->files, &doctor->nr_hidden, NULL);
