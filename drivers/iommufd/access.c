@@ -71,7 +71,7 @@ static struct area *area_hold(struct ioas *ioas, unsigned long iova, bool write,
 
 	mutex_lock(&ioas->lock);
 	area = area_first(ioas, iova, iova);
-	if (!area || area->state != AREA_READY) {
+	if (!area || !area_is_ready(area)) {
 		area = ERR_PTR(reason_set(ioas->ictx, -ENOENT,
 					  "nothing is mapped at IOVA 0x%lx of IOAS %u",
 					  iova, ioas->obj.id));
@@ -183,7 +183,7 @@ static int pins_enter(struct iommufd_access *access, struct ioas *ioas,
 	if (access->ioas != ioas)
 		rc = -ENOENT;
 	for (pin = pins; !rc && pin; pin = pin->next)
-		if (pin->area->state != AREA_READY)
+		if (!area_is_ready(pin->area))
 			rc = -ENOENT;
 	for (pin = pins; !rc && pin; pin = pin->next) {
 		interval_tree_insert(&pin->iova, &access->pins);

@@ -6,7 +6,7 @@
  * It may be read at any time, and a MAP that userspace holds up for ever must
  * not hold up the reader. So it takes no lock that is held over a pin: what an
  * object shows is read under the lock of the ID table, or under one of the short
- * locks (ioas.lock, access.lock, pinned.lock) as a visitor of the object. A
+ * locks (ioas.lock, access.lock, span locks) as a visitor of the object. A
  * HWPT takes no visitors, see iommufd_object_abandon(): it is copied.
  *
  * Nothing is counted for the sake of this on the way of a mapping: sums over the
@@ -121,8 +121,8 @@ static bool sum_some(struct ioas *ioas, unsigned long *from, struct sums *sums)
 	     area = area_next(area, ULONG_MAX), nr++) {
 		sums->areas++;
 		sums->mapped += area_length(area);
-		first = area->pages.start;
-		last = area->pages.last;
+		first = area_first_page(area);
+		last = (area_offset(area) + area_length(area) - 1) >> PAGE_SHIFT;
 		switch (pinned_extent(area->pinned)) {
 		case PINNED_NOTHING:
 			break;

@@ -413,7 +413,8 @@ bool hwpt_unmap_areas(struct hwpt *hwpt, struct area *chain)
 	core_unmap_begin(&unmap, hwpt->domain);
 	for (area = chain; area; area = area->next) {
 		core_unmap_range(&unmap, area->iova.start, area_length(area));
-		cond_resched();
+		if (area->next)
+			cond_resched();
 	}
 	ok = core_unmap_end(&unmap);
 	if (!ok)

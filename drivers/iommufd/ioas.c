@@ -27,7 +27,7 @@
 /* More allowed ranges than this are a mistake. */
 #define ALLOWED_RANGES_MAX	65536
 
-static struct kmem_cache *area_cache;
+static struct kmem_cache *area_cache, *area_part_cache;
 
 struct ioas *ioas_use(struct iommufd_ctx *ictx, u32 id)
 {
@@ -69,18 +69,43 @@ struct area *area_next(struct area *area, unsigned long last)
  * span moves into the area.
  */
 static void area_init(struct area *area, struct pinned *pinned,
-		      unsigned long offset, unsigned long length, int prot)
+		      unsigned long offset, unsigned long length, int prot,
+		      bool is_part)
 {
 	area->iova.start = 0;		/* until it has a place, its length */
 	area->iova.last = length - 1;
-	area->pages.start = offset >> PAGE_SHIFT;
-	area->pages.last = (offset + length - 1) >> PAGE_SHIFT;
 	area->pinned = pinned;
 	area->next = NULL;
 	area->page_offset = offset_in_page(offset);
+	area->is_part = is_part;
 	area->prot = prot;
 	area->state = AREA_FILLING;
 	area->nr_pins = 0;
+}
+
+/* One more area for a span, of which it takes a reference. NULL: no memory. */
+static struct area *area_alloc(struct pinned *pinned, unsigned long offset,
+			       unsigned long length, int prot)
+{
+	unsigned long first = offset >> PAGE_SHIFT;
+	unsigned long last = (offset + length - 1) >> PAGE_SHIFT;
+	struct area_part *part;
+	struct area *area;
+
+	if (!first && last == pinned->nr_pages - 1) {
+		area = kmem_cache_alloc(area_cache, GFP_KERNEL_ACCOUNT);
+		if (area)
+			area_init(area, pinned_get(pinned), offset, length,
+				  prot, false);
+		return area;
+	}
+	part = kmem_cache_alloc(area_part_cache, GFP_KERNEL_ACCOUNT);
+	if (!part)
+		return NULL;
+	part->pages.start = first;
+	part->pages.last = last;
+	area_init(&part->area, pinned_get(pinned), offset, length, prot, true);
+	return &part->area;
 }
 
 /* The area that is made with its span is behind it, and its memory stays. */
@@ -88,7 +113,10 @@ static void area_free(struct area *area)
 {
 	struct pinned *pinned = area->pinned;
 
-	if (area != pinned_room(pinned))
+	if (area->is_part)
+		kmem_cache_free(area_part_cache,
+				container_of(area, struct area_part, area));
+	else if (area != pinned_room(pinned))
 		kmem_cache_free(area_cache, area);
 	pinned_put(pinned);
 }
@@ -147,7 +175,7 @@ static int fill_take(struct pinned_sink *sink, unsigned long index,
 	struct fill *fill = container_of(sink, struct fill, sink);
 	struct area *area = fill->area;
 	unsigned long iova = area->iova.start + fill->done;
-	unsigned long skip = index == area->pages.start ? area->page_offset : 0;
+	unsigned long skip = index == area_first_page(area) ? area->page_offset : 0;
 	unsigned long length = 0;
 	struct hwpt *hwpt, *bad;
 	unsigned int i;
@@ -193,7 +221,7 @@ static void fill_undo(struct pinned_sink *sink)
 		hwpt_unmap(hwpt, fill->area->iova.start, fill->done);
 }
 
-/* Pin an area and put it into all page tables there are. */
+/* Pin a new area and put it into all page tables there are. */
 static int area_fill(struct ioas *ioas, struct area *area)
 {
 	struct fill fill = {
@@ -204,7 +232,10 @@ static int area_fill(struct ioas *ioas, struct area *area)
 
 	if (list_empty(&ioas->hwpts))
 		return 0;
-	return pinned_add(area->pinned, &area->pages, &fill.sink);
+	/* Nobody else finds the span before its first area is ready. */
+	if (area == pinned_room(area->pinned))
+		return pinned_add_new(area->pinned, &fill.sink);
+	return pinned_add(area->pinned, area_part(area), &fill.sink);
 }
 
 /* Put an area into one more page table; @first: it is not pinned yet. */
@@ -219,8 +250,8 @@ static int area_fill_table(struct ioas *ioas, struct area *area,
 	};
 
 	if (first)
-		return pinned_add(area->pinned, &area->pages, &fill.sink);
-	return pinned_walk(area->pinned, &area->pages, &fill.sink);
+		return pinned_add(area->pinned, area_part(area), &fill.sink);
+	return pinned_walk(area->pinned, area_part(area), &fill.sink);
 }
 
 /* Take a chain of areas out of all page tables. False: something went wrong. */
@@ -234,28 +265,52 @@ static bool chain_unmap(struct ioas *ioas, struct area *chain)
 	return ok;
 }
 
+/* How many areas are taken out while the lock is held. */
+#define ERASE_BURST	64
+
+/* Take a chain of @nr areas out of the tree; all that there are, at once. */
+static void chain_erase(struct ioas *ioas, struct area *chain, unsigned long nr)
+{
+	struct area *area;
+
+	mutex_lock(&ioas->lock);
+	if (nr > 1 && nr == ioas->space.areas.nr) {
+		iova_map_clear(&ioas->space.areas);
+		chain = NULL;
+	}
+	for (area = chain; area; area = area->next) {
+		iova_map_remove(&ioas->space.areas, &area->iova);
+		if (nr-- % ERASE_BURST || !area->next)
+			continue;
+		mutex_unlock(&ioas->lock);
+		cond_resched();
+		mutex_lock(&ioas->lock);
+	}
+	mutex_unlock(&ioas->lock);
+}
+
 /*
- * Unmap a chain of areas that are marked as leaving, and forget them. Only when
- * every page table has been flushed are the pages let go of. Should a table not
- * have had what was in it, devices may still reach the pages: the areas stay
+ * Unmap a chain of @nr areas that are marked as leaving, and forget them. Only
+ * when every page table has been flushed are the pages let go of. Should a table
+ * not have had what was in it, devices may still reach the pages: the areas stay
  * as they are, leaving for ever, until the table is gone.
  */
-static int chain_remove(struct ioas *ioas, struct area *chain)
+static int chain_remove(struct ioas *ioas, struct area *chain, unsigned long nr)
 {
+	bool is_pinned = !list_empty(&ioas->hwpts);
 	struct area *area;
 
 	if (!chain_unmap(ioas, chain))
 		return reason_set(ioas->ictx, -EIO,
 				  "a page table had not what was mapped: the memory stays pinned, see the kernel's log");
+	chain_erase(ioas, chain, nr);
 	while ((area = chain)) {
 		chain = area->next;
-		if (!list_empty(&ioas->hwpts))
-			pinned_remove(area->pinned, &area->pages);
-		mutex_lock(&ioas->lock);
-		iova_map_remove(&ioas->space.areas, &area->iova);
-		mutex_unlock(&ioas->lock);
+		if (is_pinned)
+			pinned_remove(area->pinned, area_part(area));
 		area_free(area);
-		cond_resched();
+		if (chain)
+			cond_resched();
 	}
 	return 0;
 }
@@ -353,6 +408,22 @@ int explain_find(struct ioas *ioas, unsigned long length, unsigned long align,
 			  where, length, largest_room(ioas, length, ioas->align));
 }
 
+/* A single new area at a fixed IOVA, or why not. */
+static int insert_at(struct ioas *ioas, struct area *area, unsigned long iova)
+{
+	unsigned long length = area_length(area);
+	int rc;
+
+	mutex_lock(&ioas->lock);
+	area->iova.start = iova;
+	area->iova.last = iova + (length - 1);
+	rc = iova_space_insert(&ioas->space, &area->iova, ioas->align);
+	if (unlikely(rc))
+		explain_check(ioas, iova, length, rc);
+	mutex_unlock(&ioas->lock);
+	return rc;
+}
+
 /*
  * Give a chain of new areas IOVAs one behind the other, from *iova on, or from
  * where there is room when @automatic.
@@ -365,6 +436,8 @@ static int chain_insert(struct ioas *ioas, struct area *chain,
 	struct area *area;
 	int rc;
 
+	if (!automatic && !chain->next)
+		return insert_at(ioas, chain, *iova);
 	mutex_lock(&ioas->lock);
 	if (automatic)
 		rc = iova_space_find(&ioas->space, length, align, iova);
@@ -389,10 +462,20 @@ out_unlock:
 	return rc;
 }
 
+/*
+ * A single area needs no lock: whoever sees it ready, under the lock, sees all
+ * that was written before. From then on it may go at any time. The areas of a
+ * longer chain become ready together.
+ */
 static void chain_ready(struct ioas *ioas, struct area *chain)
 {
 	struct area *area;
 
+	if (!chain->next) {
+		/* Pairs with the acquire in area_is_ready(). */
+		smp_store_release(&chain->state, AREA_READY);
+		return;
+	}
 	mutex_lock(&ioas->lock);
 	for (area = chain; area; area = chain_next(area))
 		area->state = AREA_READY;
@@ -421,19 +504,9 @@ static void chain_empty(struct ioas *ioas, struct area *chain,
 		list_for_each_entry(hwpt, &ioas->hwpts, link)
 			hwpt_unmap(hwpt, area->iova.start, area_length(area));
 		if (!list_empty(&ioas->hwpts))
-			pinned_remove(area->pinned, &area->pages);
+			pinned_remove(area->pinned, area_part(area));
 		cond_resched();
 	}
-}
-
-static void chain_erase(struct ioas *ioas, struct area *chain)
-{
-	struct area *area;
-
-	mutex_lock(&ioas->lock);
-	for (area = chain; area; area = chain_next(area))
-		iova_map_remove(&ioas->space.areas, &area->iova);
-	mutex_unlock(&ioas->lock);
 }
 
 /*
@@ -474,7 +547,8 @@ static int chain_map(struct ioas *ioas, struct area *chain, unsigned long offset
 	if (rc)
 		goto err_unlock;
 	rc = chain_insert(ioas, chain, iova, length,
-			  auto_align(ioas, offset, length), automatic);
+			  automatic ? auto_align(ioas, offset, length) : 0,
+			  automatic);
 	if (rc)
 		goto err_unlock;
 	for (area = chain; area; area = chain_next(area)) {
@@ -494,7 +568,7 @@ static int chain_map(struct ioas *ioas, struct area *chain, unsigned long offset
 
 err_empty:
 	chain_empty(ioas, chain, area);
-	chain_erase(ioas, chain);
+	chain_erase(ioas, chain, 0);
 err_unlock:
 	up_read(&ioas->tables_sem);
 err_free:
@@ -705,7 +779,7 @@ static void table_empty(struct ioas *ioas, struct hwpt *hwpt, struct area *end,
 	 */
 	hwpt_unmap_areas(hwpt, chain);
 	for (area = chain; area && only; area = area->next) {
-		pinned_remove(area->pinned, &area->pages);
+		pinned_remove(area->pinned, area_part(area));
 		cond_resched();
 	}
 }
@@ -1051,7 +1125,7 @@ static int map_pinned(struct ioas *ioas, struct pinned *pinned,
 	if (IS_ERR(pinned))
 		return PTR_ERR(pinned);
 	area = pinned_room(pinned);
-	area_init(area, pinned, offset_in_page(start), length, prot);
+	area_init(area, pinned, offset_in_page(start), length, prot, false);
 	return chain_map(ioas, area, start, length, iova, automatic, out);
 }
 
@@ -1195,7 +1269,7 @@ static int chain_copy(struct ioas *ioas, unsigned long start,
 					from, ioas->obj.id);
 			goto err_free;
 		}
-		if (area->state != AREA_READY) {
+		if (!area_is_ready(area)) {
 			rc = explain_state(ioas, area, -ENOENT);
 			goto err_free;
 		}
@@ -1208,12 +1282,11 @@ static int chain_copy(struct ioas *ioas, unsigned long start,
 
 		to = min(last, area->iova.last);
 		rc = -ENOMEM;
-		copy = kmem_cache_alloc(area_cache, GFP_KERNEL_ACCOUNT);
+		copy = area_alloc(area->pinned, area_offset(area) +
+						(from - area->iova.start),
+				  to - from + 1, prot ?: area->prot);
 		if (!copy)
 			goto err_free;
-		area_init(copy, pinned_get(area->pinned),
-			  area_offset(area) + (from - area->iova.start),
-			  to - from + 1, prot ?: area->prot);
 		*end = copy;
 		end = &copy->next;
 		if (to == last)
@@ -1280,40 +1353,54 @@ int ioas_ioctl_copy(struct iommufd_ucmd *ucmd)
 	return rc;
 }
 
-/* Mark what is mapped in [start, last] as leaving, and chain it. */
+/* What an unmap takes away. */
+struct leaving {
+	struct area *chain;
+	unsigned long nr;
+	u64 length;
+};
+
+/* Mark what is mapped in [start, last] as leaving, and chain it; or nothing. */
 static int chain_leave(struct ioas *ioas, unsigned long start,
 		       unsigned long last, enum ioas_unmap_mode mode,
-		       struct area **chain)
+		       struct leaving *leaving)
 {
-	struct area *area, *next = NULL;
+	struct area *area, *next;
 	int rc = 0;
 
-	*chain = NULL;
 	mutex_lock(&ioas->lock);
 	area = area_first(ioas, start, last);
 	if (mode == IOAS_UNMAP_STARTING && area && area->iova.start < start)
 		goto out_unlock;
-	for (; area; area = area_next(area, last)) {
+	for (; area; area = next) {
 		if (mode == IOAS_UNMAP_WHOLE &&
 		    (area->iova.start < start || area->iova.last > last))
 			rc = reason_set(ioas->ictx, -ENOENT,
 					"IOVAs 0x%lx-0x%lx cut the mapping 0x%lx-0x%lx",
 					start, last, area->iova.start,
 					area->iova.last);
-		else if (area->state != AREA_READY)
+		else if (!area_is_ready(area))
 			rc = explain_state(ioas, area, -EBUSY);
 		if (rc)
-			goto out_unlock;
-		cond_resched();
-	}
-	for (area = area_first(ioas, start, last); area; area = next) {
-		next = area_next(area, last);
+			goto err_stay;
 		area->state = AREA_LEAVING;
-		area->next = *chain;
-		*chain = area;
-		cond_resched();
+		area->next = leaving->chain;
+		leaving->chain = area;
+		leaving->length += area_length(area);
+		leaving->nr++;
+		next = NULL;
+		if (area->iova.last < last) {
+			next = area_next(area, last);
+			cond_resched();
+		}
 	}
 out_unlock:
+	mutex_unlock(&ioas->lock);
+	return rc;
+
+err_stay:
+	for (area = leaving->chain; area; area = chain_next(area))
+		area->state = AREA_READY;
 	mutex_unlock(&ioas->lock);
 	return rc;
 }
@@ -1354,25 +1441,24 @@ static int chain_unpin(struct ioas *ioas, struct area *chain)
 int ioas_unmap(struct ioas *ioas, unsigned long start, unsigned long last,
 	       enum ioas_unmap_mode mode, u64 *length, u64 __user *told)
 {
-	struct area *chain, *area;
+	struct leaving leaving = { };
 	int rc;
 
 	if (down_read_killable(&ioas->tables_sem))
 		return -EINTR;
-	rc = chain_leave(ioas, start, last, mode, &chain);
-	if (rc || !chain)
+	rc = chain_leave(ioas, start, last, mode, &leaving);
+	if (rc || !leaving.chain)
 		goto out_unlock;
-	for (area = chain; area; area = chain_next(area))
-		*length += area_length(area);
+	*length += leaving.length;
 	if (told)
 		rc = put_user(*length, told);
 	if (!rc)
-		rc = chain_unpin(ioas, chain);
+		rc = chain_unpin(ioas, leaving.chain);
 	if (rc) {
-		chain_ready(ioas, chain);
+		chain_ready(ioas, leaving.chain);
 		goto out_unlock;
 	}
-	rc = chain_remove(ioas, chain);
+	rc = chain_remove(ioas, leaving.chain, leaving.nr);
 out_unlock:
 	up_read(&ioas->tables_sem);
 	return rc;
@@ -1440,11 +1526,17 @@ int ioas_init(void)
 	area_cache = KMEM_CACHE(area, SLAB_ACCOUNT);
 	if (!area_cache)
 		return -ENOMEM;
+	rc = -ENOMEM;
+	area_part_cache = KMEM_CACHE(area_part, SLAB_ACCOUNT);
+	if (!area_part_cache)
+		goto err_area_cache;
 	rc = pinned_init(sizeof(struct area));
 	if (rc)
-		goto err_area_cache;
+		goto err_part_cache;
 	return 0;
 
+err_part_cache:
+	kmem_cache_destroy(area_part_cache);
 err_area_cache:
 	kmem_cache_destroy(area_cache);
 	return rc;
@@ -1453,5 +1545,6 @@ err_area_cache:
 void ioas_uninit(void)
 {
 	pinned_uninit();
+	kmem_cache_destroy(area_part_cache);
 	kmem_cache_destroy(area_cache);
 }

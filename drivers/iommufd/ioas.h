@@ -22,23 +22,45 @@ struct pinned;
 /*
  * A mapping. It is in the tree from the moment its IOVA is chosen, so that
  * nobody else takes that, but only a ready one can be unmapped or copied. It is
- * a consumer of its pages while the address space has a page table.
+ * a consumer of its pages while the address space has a page table: of all pages
+ * of the span, unless it is a part of struct area_part.
  */
 struct area {
 	struct iova_node iova;			/* ioas.lock */
-	struct interval_tree_node pages;	/* constant start, last */
 	struct pinned *pinned;			/* one reference */
 	struct area *next;			/* private to who maps, unmaps */
-	unsigned short page_offset;		/* of byte 0 in its page */
+	/* Constant. */
+	unsigned short page_offset : 12;	/* of byte 0 in its page */
+	unsigned short is_part : 1;
 	u8 prot;				/* IOMMU_READ, IOMMU_WRITE */
-	u8 state;				/* ioas.lock */
+	u8 state;				/* ioas.lock, see chain_ready() */
 	unsigned int nr_pins;			/* ioas.lock; by accesses */
 };
+
+/* Of some pages of the span, as IOMMU_IOAS_COPY makes it. */
+struct area_part {
+	struct area area;
+	struct interval_tree_node pages;	/* constant start, last */
+};
+
+/* NULL: the area has all pages of its span. */
+static inline struct interval_tree_node *area_part(struct area *area)
+{
+	return area->is_part ?
+	       &container_of(area, struct area_part, area)->pages : NULL;
+}
+
+/* Page of the span where the area begins. */
+static inline unsigned long area_first_page(const struct area *area)
+{
+	return area->is_part ?
+	       container_of(area, struct area_part, area)->pages.start : 0;
+}
 
 /* Byte of the span where the area begins. */
 static inline unsigned long area_offset(const struct area *area)
 {
-	return (area->pages.start << PAGE_SHIFT) + area->page_offset;
+	return (area_first_page(area) << PAGE_SHIFT) + area->page_offset;
 }
 
 enum area_state {
@@ -46,6 +68,13 @@ enum area_state {
 	AREA_READY,
 	AREA_LEAVING,
 };
+
+/* Under ioas.lock. */
+static inline bool area_is_ready(const struct area *area)
+{
+	/* Pairs with the release in chain_ready(). */
+	return smp_load_acquire(&area->state) == AREA_READY;
+}
 
 static inline unsigned long area_length(const struct area *area)
 {

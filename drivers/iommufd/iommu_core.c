@@ -409,15 +409,16 @@ static int map_pieces(struct iommu_domain *domain, unsigned long iova,
 	size_t done = 0, piece;
 	int rc;
 
-	do {
+	for (;;) {
 		piece = min(granule, length - done);
 		rc = map_one(domain, iova + done, phys + done, piece, prot);
 		if (rc)
 			goto err_unmap;
 		done += piece;
+		if (done == length)
+			return 0;
 		cond_resched();
-	} while (done < length);
-	return 0;
+	}
 
 err_unmap:
 	if (done)
@@ -485,6 +486,8 @@ int core_map(struct iommu_domain *domain, unsigned long iova,
 			goto err_unmap;
 		mapped += size;
 		offset = 0;
+		if (mapped < length)
+			cond_resched();
 	}
 	return 0;
 

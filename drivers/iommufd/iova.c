@@ -60,7 +60,15 @@ static void node_follows(struct iova_node *node, const struct iova_node *prev)
 void iova_map_init(struct iova_map *map)
 {
 	map->root = RB_ROOT;
+	map->nr = 0;
 	guard_by(&map->guard, NULL);
+}
+
+void iova_map_clear(struct iova_map *map)
+{
+	guard_assert(&map->guard);
+	map->root = RB_ROOT;
+	map->nr = 0;
 }
 
 int iova_map_insert(struct iova_map *map, struct iova_node *node)
@@ -85,6 +93,7 @@ int iova_map_insert(struct iova_map *map, struct iova_node *node)
 		}
 	}
 
+	map->nr++;
 	node_follows(node, prev);
 	node->max_gap = node->gap;
 	rb_link_node(&node->rb, parent, link);
@@ -106,6 +115,7 @@ void iova_map_remove(struct iova_map *map, struct iova_node *node)
 	struct iova_node *next = node_of(rb_next(&node->rb));
 
 	guard_assert(&map->guard);
+	map->nr--;
 	if (next) {
 		node_follows(next, node_of(rb_prev(&node->rb)));
 		gap_callbacks_propagate(&next->rb, NULL);
@@ -288,8 +298,9 @@ int iova_space_allow(struct iova_space *space,
 	return 0;
 }
 
-int iova_space_check(struct iova_space *space, unsigned long iova,
-		     unsigned long length, unsigned long align)
+/* All but the areas. */
+static int check_beside_areas(struct iova_space *space, unsigned long iova,
+			      unsigned long length, unsigned long align)
 {
 	unsigned long last;
 
@@ -299,9 +310,26 @@ int iova_space_check(struct iova_space *space, unsigned long iova,
 		return -EOVERFLOW;
 	if (interval_tree_iter_first(&space->reserved, iova, last))
 		return -EINVAL;
-	if (iova_map_first(&space->areas, iova, last))
-		return -EEXIST;
 	return 0;
+}
+
+int iova_space_check(struct iova_space *space, unsigned long iova,
+		     unsigned long length, unsigned long align)
+{
+	int rc = check_beside_areas(space, iova, length, align);
+
+	if (!rc && iova_map_first(&space->areas, iova, iova + (length - 1)))
+		return -EEXIST;
+	return rc;
+}
+
+int iova_space_insert(struct iova_space *space, struct iova_node *node,
+		      unsigned long align)
+{
+	int rc = check_beside_areas(space, node->start,
+				    node->last - node->start + 1, align);
+
+	return rc ?: iova_map_insert(&space->areas, node);
 }
 
 /* Choose from [@start, @last], which is allowed. */

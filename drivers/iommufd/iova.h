@@ -33,6 +33,7 @@ struct iova_node {
 /* Disjoint ranges, in order. */
 struct iova_map {
 	struct rb_root root;
+	unsigned long nr;	/* nodes */
 	struct guard guard;
 };
 
@@ -42,6 +43,9 @@ void iova_map_init(struct iova_map *map);
 int iova_map_insert(struct iova_map *map, struct iova_node *node);
 
 void iova_map_remove(struct iova_map *map, struct iova_node *node);
+
+/* Forget all nodes, of which the caller knows some other way. */
+void iova_map_clear(struct iova_map *map);
 
 /* The lowest node that meets [@start, @last], or NULL. */
 struct iova_node *iova_map_first(const struct iova_map *map,
@@ -124,6 +128,13 @@ int iova_space_allow(struct iova_space *space,
  */
 int iova_space_check(struct iova_space *space, unsigned long iova,
 		     unsigned long length, unsigned long align);
+
+/*
+ * The same question about @node, and if it may, it becomes an area: a descent in
+ * the tree less.
+ */
+int iova_space_insert(struct iova_space *space, struct iova_node *node,
+		      unsigned long align);
 
 /*
  * Choose an IOVA for a new area: the lowest that is aligned, reserved for

@@ -20,7 +20,7 @@
  *	mmap_lock, by faulting and pinning
  *	hwpt.move_sem			read: map, unmap; write: move devices;
  *					never held to pin or to fault
- *	ioas.lock, pinned.lock		short, never held to pin or to fault
+ *	ioas.lock, ictx.span_locks	short, never held to pin or to fault
  *	iommufd_access.lock		inside ioas.lock
  *	container.lock, ictx.owner_lock, lock of the ID table
  *	ictx.reasons.lock		a leaf, for anybody
@@ -163,6 +163,25 @@ int explain_tail(const struct iommufd_ucmd *ucmd, unsigned int size)
 			  ucmd->user_size, at, size);
 }
 
+/*
+ * The two of which there are many are copied by a size that the compiler knows:
+ * the kernel checks others against what they are copied to, which takes longer
+ * than the copy.
+ */
+static int copy_in(union ioctl_buffer *buffer, unsigned int size,
+		   const void __user *ubuffer, unsigned int user_size)
+{
+	unsigned long left;
+
+	if (user_size == size && size == sizeof(buffer->map))
+		left = copy_from_user(buffer, ubuffer, sizeof(buffer->map));
+	else if (user_size == size && size == sizeof(buffer->unmap))
+		left = copy_from_user(buffer, ubuffer, sizeof(buffer->unmap));
+	else
+		return copy_struct_from_user(buffer, size, ubuffer, user_size);
+	return left ? -EFAULT : 0;
+}
+
 static int execute(const struct ioctl_op *op, struct iommufd_ctx *ictx,
 		   void __user *ubuffer)
 {
@@ -182,7 +201,7 @@ static int execute(const struct ioctl_op *op, struct iommufd_ctx *ictx,
 		return reason_set(ictx, -E2BIG, "size is %u, over %lu",
 				  ucmd.user_size, PAGE_SIZE);
 
-	rc = copy_struct_from_user(&buffer, op->size, ubuffer, ucmd.user_size);
+	rc = copy_in(&buffer, op->size, ubuffer, ucmd.user_size);
 	if (rc == -E2BIG)
 		return explain_tail(&ucmd, op->size);
 	if (rc)
@@ -228,6 +247,7 @@ static atomic64_t nr_contexts = ATOMIC64_INIT(0);
 static int open_context(struct file *file, bool container)
 {
 	struct iommufd_ctx *ictx;
+	unsigned int i;
 
 	ictx = kzalloc(sizeof(*ictx), GFP_KERNEL_ACCOUNT);
 	if (!ictx)
@@ -238,6 +258,8 @@ static int open_context(struct file *file, bool container)
 	INIT_LIST_HEAD(&ictx->groups);
 	mutex_init(&ictx->owner_lock);
 	INIT_LIST_HEAD(&ictx->owners);
+	for (i = 0; i < ARRAY_SIZE(ictx->span_locks); i++)
+		mutex_init(&ictx->span_locks[i]);
 	reasons_init(&ictx->reasons);
 	container_init(ictx, container);
 	ictx->file = file;

@@ -86,6 +86,22 @@ void iommufd_object_publish_owned(struct iommufd_ctx *ictx,
 	iommufd_object_publish(ictx, obj);
 }
 
+/* Nobody finds the object any more; its ID stays reserved. */
+static void hide_locked(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+{
+	lockdep_assert_held(&ictx->objects.xa_lock);
+	WARN_ON(__xa_store(&ictx->objects, obj->id, NULL, GFP_NOWAIT) != obj);
+	if (ictx->recent == obj)
+		ictx->recent = NULL;
+}
+
+static void hide(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+{
+	xa_lock(&ictx->objects);
+	hide_locked(ictx, obj);
+	xa_unlock(&ictx->objects);
+}
+
 static noinline __cold
 int explain_id(struct iommufd_ctx *ictx, u32 id,
 	       const struct iommufd_object *obj,
@@ -97,13 +113,18 @@ int explain_id(struct iommufd_ctx *ictx, u32 id,
 			  nouns[obj->type], nouns[wanted]);
 }
 
-/* Caller holds the table's lock. */
+/* Caller holds the table's lock. Most look-ups are for the one of the last. */
 static __always_inline struct iommufd_object *
 find_locked(struct iommufd_ctx *ictx, u32 id, enum iommufd_object_type type)
 {
-	struct iommufd_object *obj = xa_load(&ictx->objects, id);
+	struct iommufd_object *obj = ictx->recent;
 
 	lockdep_assert_held(&ictx->objects.xa_lock);
+	if (!obj || obj->id != id) {
+		obj = xa_load(&ictx->objects, id);
+		if (obj)
+			ictx->recent = obj;
+	}
 	if (unlikely(!obj || (type != IOMMUFD_OBJECT_ANY && obj->type != type)))
 		return ERR_PTR(explain_id(ictx, id, obj, type));
 	return obj;
@@ -210,7 +231,7 @@ void iommufd_object_unuse(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 void iommufd_object_abandon(struct iommufd_ctx *ictx,
 			    struct iommufd_object *obj)
 {
-	WARN_ON(xa_store(&ictx->objects, obj->id, NULL, GFP_NOWAIT) != obj);
+	hide(ictx, obj);
 	if (refcount_sub_and_test(USERS_OWNED, &obj->users))
 		free_object(ictx, obj);
 }
@@ -315,8 +336,7 @@ static int try_destroy(struct iommufd_ctx *ictx, u32 id, bool explain)
 		xa_unlock(&ictx->objects);
 		return rc;
 	}
-	/* Storing NULL keeps the ID reserved. */
-	__xa_store(&ictx->objects, id, NULL, GFP_NOWAIT);
+	hide_locked(ictx, obj);
 	xa_unlock(&ictx->objects);
 
 	finish_destroy(ictx, obj, USERS_PLAIN);
@@ -336,7 +356,7 @@ void iommufd_object_let_go(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 	last = refcount_read(&obj->users) == USERS_OWNED;
 	refcount_dec(&obj->users);
 	if (last)
-		__xa_store(&ictx->objects, obj->id, NULL, GFP_NOWAIT);
+		hide_locked(ictx, obj);
 	xa_unlock(&ictx->objects);
 	if (last)
 		finish_destroy(ictx, obj, USERS_PLAIN);
@@ -345,7 +365,7 @@ void iommufd_object_let_go(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 void iommufd_object_destroy_owned(struct iommufd_ctx *ictx,
 				  struct iommufd_object *obj)
 {
-	WARN_ON(xa_store(&ictx->objects, obj->id, NULL, GFP_NOWAIT) != obj);
+	hide(ictx, obj);
 	finish_destroy(ictx, obj, USERS_OWNED);
 }
 

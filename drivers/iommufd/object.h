@@ -53,10 +53,13 @@ struct iommufd_object {
  * A context is one open file of /dev/iommu and lives exactly as long: in-kernel
  * references are references to the file.
  */
+#define SPAN_LOCKS_SHIFT	4
+
 struct iommufd_ctx {
 	struct file *file;
 	u64 number;			/* for people: not used twice */
 	struct xarray objects;		/* ID to object; reserved: being born */
+	struct iommufd_object *recent;	/* found last; the table's lock */
 	wait_queue_head_t leaving;	/* users and visitors that go away */
 
 	struct mutex groups_lock;	/* outermost lock of iommufd */
@@ -72,6 +75,7 @@ struct iommufd_ctx {
 	struct pin_owner *last_owner[2];
 	bool last_is_file;		/* of these two, which is the latest */
 	atomic_long_t nr_charged;	/* pages that are pinned, or about to be */
+	struct mutex span_locks[1 << SPAN_LOCKS_SHIFT];	/* see pinned.c */
 
 	struct reasons reasons;		/* what has failed, and why */
 };

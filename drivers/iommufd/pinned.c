@@ -12,6 +12,7 @@
  */
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/hash.h>
 #include <linux/highmem.h>
 #include <linux/hugetlb.h>
 #include <linux/magic.h>
@@ -37,6 +38,7 @@ static struct kmem_cache *pinned_cache;
 struct pin_process {
 	bool exempt;			/* had CAP_IPC_LOCK */
 	bool limited;			/* by its own limit, not by the user's */
+	const struct cred *cred;	/* with which it was found exempt, or not */
 	struct mm_struct *mm;		/* mmgrab: mmget only to pin */
 	struct user_struct *user;
 	struct task_struct *task;	/* its limit applies */
@@ -46,6 +48,7 @@ static void process_get_current(struct pin_process *process,
 				struct iommufd_ctx *ictx)
 {
 	process->exempt = capable(CAP_IPC_LOCK);
+	process->cred = get_current_cred();
 	process->limited = READ_ONCE(ictx->charge_process);
 	process->mm = current->mm;
 	mmgrab(process->mm);
@@ -58,6 +61,7 @@ static void process_put(struct pin_process *process)
 	put_task_struct(process->task);
 	free_uid(process->user);
 	mmdrop(process->mm);
+	put_cred(process->cred);
 }
 
 /*
@@ -94,25 +98,27 @@ static void pin_owner_put(struct pin_owner *owner)
 	kref_put_mutex(&owner->kref, pin_owner_free, &owner->ictx->owner_lock);
 }
 
-static bool process_is_current(const struct pin_process *process, bool exempt,
-			       bool limited)
+/* Credentials never change: who has the same ones is exempt or not, as before. */
+static bool process_is_current(const struct pin_process *process, bool limited)
 {
-	return process->mm == current->mm && process->user == current_user() &&
+	return process->mm == current->mm &&
 	       process->task == current->group_leader &&
-	       process->exempt == exempt && process->limited == limited;
+	       process->limited == limited &&
+	       (process->cred == current_cred() ||
+		(process->user == current_user() &&
+		 process->exempt == capable(CAP_IPC_LOCK)));
 }
 
 /* The caller's, shared with its previous one where nothing has changed. */
 static struct pin_owner *pin_owner_get(struct iommufd_ctx *ictx, bool file)
 {
 	bool limited = READ_ONCE(ictx->charge_process);
-	bool exempt = capable(CAP_IPC_LOCK);
 	struct pin_owner *owner, *old;
 
 	mutex_lock(&ictx->owner_lock);
 	ictx->last_is_file = file;
 	owner = ictx->last_owner[file];
-	if (owner && process_is_current(&owner->process, exempt, limited)) {
+	if (owner && process_is_current(&owner->process, limited)) {
 		kref_get(&owner->kref);
 		mutex_unlock(&ictx->owner_lock);
 		return owner;
@@ -324,6 +330,7 @@ static void owner_change(struct pin_owner *owner, const struct pin_process *to)
 	if (from.mm != to->mm)
 		atomic64_sub(owner->nr_charged, &from.mm->pinned_vm);
 	owner->process = *to;
+	get_cred(to->cred);
 	mmgrab(to->mm);
 	get_uid(to->user);
 	get_task_struct(to->task);
@@ -373,6 +380,13 @@ out_unlock:
 	return rc;
 }
 
+/* Spans are many, and seldom locked: some locks of the context do for all. */
+static struct mutex *span_lock(const struct pinned *pinned)
+{
+	return &pinned->owner->ictx->span_locks[hash_ptr(pinned,
+							 SPAN_LOCKS_SHIFT)];
+}
+
 static struct pinned *alloc(struct iommufd_ctx *ictx, struct file *file,
 			    unsigned long start, unsigned long length,
 			    bool writable)
@@ -398,14 +412,14 @@ static struct pinned *alloc(struct iommufd_ctx *ictx, struct file *file,
 	kref_init(&pinned->kref);
 	pinned->writable = writable;
 	pinned->filling = 0;
+	pinned->nr_whole = 0;
 	pinned->owner = owner;
 	pinned->file = file ? get_file(file) : NULL;
 	pinned->uptr = start & PAGE_MASK;
 	pinned->nr_pages = (last >> PAGE_SHIFT) - (start >> PAGE_SHIFT) + 1;
-	mutex_init(&pinned->lock);
-	pinned->consumers = RB_ROOT_CACHED;
+	pinned->parts = RB_ROOT_CACHED;
 	runs_init(&pinned->runs);
-	guard_by(&pinned->runs.guard, &pinned->lock);
+	guard_by(&pinned->runs.guard, span_lock(pinned));
 	return pinned;
 }
 
@@ -439,7 +453,8 @@ static void pinned_free(struct kref *kref)
 	struct pinned *pinned = container_of(kref, struct pinned, kref);
 
 	WARN_ON(pinned->runs.nr_pages);
-	WARN_ON(!RB_EMPTY_ROOT(&pinned->consumers.rb_root));
+	WARN_ON(pinned->nr_whole);
+	WARN_ON(!RB_EMPTY_ROOT(&pinned->parts.rb_root));
 	if (pinned->file)
 		fput(pinned->file);
 	pin_owner_put(pinned->owner);
@@ -524,12 +539,17 @@ static unsigned int coalesce(struct page **pages, unsigned int nr_pages,
 	unsigned int i = 0, nr = 0;
 
 	while (i < nr_pages) {
-		struct page *first = pages[i];
-		unsigned int start = i;
+		struct page *first = pages[i], *next = first + 1;
+		unsigned int start = i++;
 
-		do {
+		while (i + 4 <= nr_pages && pages[i] == next &&
+		       pages[i + 1] == next + 1 && pages[i + 2] == next + 2 &&
+		       pages[i + 3] == next + 3) {
+			next += 4;
+			i += 4;
+		}
+		for (; i < nr_pages && pages[i] == next; next++)
 			i++;
-		} while (i < nr_pages && pages[i] == first + (i - start));
 		runs[nr].pfn = page_to_pfn(first);
 		runs[nr].nr = i - start;
 		nr++;
@@ -691,12 +711,13 @@ static long pin_memory(const struct pinned *pinned, unsigned long uptr,
 	struct mm_struct *mm = pinned->owner->process.mm;
 	long rc;
 
-	if (!mmget_not_zero(mm))
+	if (mm != current->mm && !mmget_not_zero(mm))
 		return -EFAULT;	/* the process is gone, and its memory */
 	rc = pin_once(pinned, uptr, nr, pages);
-	if (rc == -EFAULT && !fault_in(pinned, uptr))
+	if (unlikely(rc == -EFAULT) && !fault_in(pinned, uptr))
 		rc = pin_once(pinned, uptr, nr, pages);
-	mmput(mm);
+	if (mm != current->mm)
+		mmput(mm);
 	return rc;
 }
 
@@ -761,14 +782,21 @@ static long pin(const struct pinned *pinned, unsigned long index,
 	return explain_pin(pinned, index, rc ?: -EFAULT);
 }
 
+/* About so many pages between two looks at whether somebody else should run. */
+#define UNPIN_BURST	64
+
+struct unpin {
+	bool dirty;
+	unsigned int nr_runs;
+};
+
 static void unpin(void *arg, unsigned long pfn, unsigned long nr)
 {
-	struct pinned *pinned = arg;
+	struct unpin *unpin = arg;
 
-	lockdep_assert_held(&pinned->lock);
-	unpin_user_page_range_dirty_lock(pfn_to_page(pfn), nr,
-					 pinned->writable);
-	cond_resched();
+	unpin_user_page_range_dirty_lock(pfn_to_page(pfn), nr, unpin->dirty);
+	if (nr >= UNPIN_BURST || !(++unpin->nr_runs % UNPIN_BURST))
+		cond_resched();
 }
 
 /*
@@ -782,6 +810,7 @@ static int pin_piece(struct pinned *pinned, unsigned long index,
 		     unsigned long more, bool merge, struct pin_batch *batch,
 		     unsigned int *nr_runs, unsigned long *pages)
 {
+	struct mutex *lock = span_lock(pinned);
 	unsigned int recorded, i;
 	long got;
 
@@ -792,10 +821,10 @@ static int pin_piece(struct pinned *pinned, unsigned long index,
 		return got;
 	*nr_runs = coalesce(batch->pages, got, batch->runs);
 
-	mutex_lock(&pinned->lock);
+	mutex_lock(lock);
 	recorded = runs_add(&pinned->runs, index, batch->runs, *nr_runs,
 			    more - got, merge);
-	mutex_unlock(&pinned->lock);
+	mutex_unlock(lock);
 
 	*pages = got;
 	if (recorded == *nr_runs)
@@ -854,7 +883,8 @@ static int fill_hole(struct pinned *pinned, unsigned long first,
 			rc = -EINTR;
 		if (rc)
 			goto err_uncharge;
-		cond_resched();
+		if (index <= last)
+			cond_resched();
 	}
 	trace_pin(pinned, first, last, index, 0);
 	return 0;
@@ -875,26 +905,38 @@ static unsigned long pages_of(const struct run *runs, unsigned int nr)
 	return pages;
 }
 
+/* The pages of a consumer: of the whole span, without a part of it. */
+static unsigned long first_page(const struct interval_tree_node *part)
+{
+	return part ? part->start : 0;
+}
+
+static unsigned long last_page(const struct pinned *pinned,
+			       const struct interval_tree_node *part)
+{
+	return part ? part->last : pinned->nr_pages - 1;
+}
+
 /*
  * Hand a consumer's pages to the sink in order, and pin those that are not
- * there. The consumer is in the tree: what is read here stays pinned.
+ * there. The consumer is known: what is read here stays pinned.
  */
-static int stream(struct pinned *pinned, struct interval_tree_node *consumer,
+static int stream(struct pinned *pinned, struct interval_tree_node *part,
 		  struct pin_batch *batch, struct pinned_sink *sink)
 {
-	unsigned long index = consumer->start;
+	unsigned long index = first_page(part), end = last_page(pinned, part);
 	unsigned long first, last;
 	unsigned int nr;
 	bool hole;
 	int rc;
 
-	while (index <= consumer->last) {
-		mutex_lock(&pinned->lock);
-		nr = runs_read(&pinned->runs, index, consumer->last,
-			       batch->runs, batch->max);
-		hole = !nr && runs_next_hole(&pinned->runs, index,
-					     consumer->last, &first, &last);
-		mutex_unlock(&pinned->lock);
+	while (index <= end) {
+		mutex_lock(span_lock(pinned));
+		nr = runs_read(&pinned->runs, index, end, batch->runs,
+			       batch->max);
+		hole = !nr && runs_next_hole(&pinned->runs, index, end, &first,
+					     &last);
+		mutex_unlock(span_lock(pinned));
 
 		if (hole) {
 			rc = fill_hole(pinned, index, last, batch, sink);
@@ -910,28 +952,35 @@ static int stream(struct pinned *pinned, struct interval_tree_node *consumer,
 	return 0;
 }
 
-/* Put a consumer into the tree and boundaries at its ends. */
+/*
+ * Note a consumer: one of the whole span is only counted, since no run goes
+ * beyond; one of a part comes into the tree, with boundaries at its ends.
+ */
 static int consumer_insert(struct pinned *pinned,
-			   struct interval_tree_node *consumer)
+			   struct interval_tree_node *part)
 {
-	int rc;
+	int rc = 0;
 
-	mutex_lock(&pinned->lock);
-	rc = runs_cut(&pinned->runs, consumer->start);
+	mutex_lock(span_lock(pinned));
+	if (!part) {
+		pinned->nr_whole++;
+		goto out_unlock;
+	}
+	rc = runs_cut(&pinned->runs, part->start);
 	if (rc)
-		goto err_unlock;
-	rc = runs_cut(&pinned->runs, consumer->last + 1);
+		goto out_unlock;
+	rc = runs_cut(&pinned->runs, part->last + 1);
 	if (rc)
 		goto err_join;
-	interval_tree_insert(consumer, &pinned->consumers);
-	mutex_unlock(&pinned->lock);
+	interval_tree_insert(part, &pinned->parts);
+	mutex_unlock(span_lock(pinned));
 	return 0;
 
 err_join:
-	if (!consumers_end_at(&pinned->consumers, consumer->start))
-		runs_join(&pinned->runs, consumer->start);
-err_unlock:
-	mutex_unlock(&pinned->lock);
+	if (!consumers_end_at(&pinned->parts, part->start))
+		runs_join(&pinned->runs, part->start);
+out_unlock:
+	mutex_unlock(span_lock(pinned));
 	return rc;
 }
 
@@ -951,7 +1000,7 @@ static void filling_end(struct pinned *pinned)
 	wake_up_var(&pinned->filling);
 }
 
-int pinned_add(struct pinned *pinned, struct interval_tree_node *consumer,
+int pinned_add(struct pinned *pinned, struct interval_tree_node *part,
 	       struct pinned_sink *sink)
 {
 	struct pin_batch batch __uninitialized;
@@ -960,36 +1009,52 @@ int pinned_add(struct pinned *pinned, struct interval_tree_node *consumer,
 	rc = filling_begin(pinned);
 	if (rc)
 		return rc;
-	rc = consumer_insert(pinned, consumer);
+	rc = consumer_insert(pinned, part);
 	if (rc)
 		goto out_unlock;
 
-	batch_init(&batch, consumer->last - consumer->start + 1);
-	rc = stream(pinned, consumer, &batch, sink);
+	batch_init(&batch, last_page(pinned, part) - first_page(part) + 1);
+	rc = stream(pinned, part, &batch, sink);
 	batch_uninit(&batch);
 	if (rc) {
 		sink->undo(sink);
-		pinned_remove(pinned, consumer);
+		pinned_remove(pinned, part);
 	}
 out_unlock:
 	filling_end(pinned);
 	return rc;
 }
 
-int pinned_walk(struct pinned *pinned, struct interval_tree_node *consumer,
+int pinned_add_new(struct pinned *pinned, struct pinned_sink *sink)
+{
+	struct pin_batch batch __uninitialized;
+	int rc;
+
+	pinned->nr_whole = 1;
+	batch_init(&batch, pinned->nr_pages);
+	rc = fill_hole(pinned, 0, pinned->nr_pages - 1, &batch, sink);
+	batch_uninit(&batch);
+	if (rc) {
+		sink->undo(sink);
+		pinned_remove(pinned, NULL);
+	}
+	return rc;
+}
+
+int pinned_walk(struct pinned *pinned, struct interval_tree_node *part,
 		struct pinned_sink *sink)
 {
-	unsigned long index = consumer->start;
+	unsigned long index = first_page(part), last = last_page(pinned, part);
 	struct pin_batch batch __uninitialized;
 	unsigned int nr;
 	int rc = 0;
 
-	batch_init(&batch, consumer->last - consumer->start + 1);
-	while (!rc && index <= consumer->last) {
-		mutex_lock(&pinned->lock);
-		nr = runs_read(&pinned->runs, index, consumer->last,
-			       batch.runs, batch.max);
-		mutex_unlock(&pinned->lock);
+	batch_init(&batch, last - index + 1);
+	while (!rc && index <= last) {
+		mutex_lock(span_lock(pinned));
+		nr = runs_read(&pinned->runs, index, last, batch.runs,
+			       batch.max);
+		mutex_unlock(span_lock(pinned));
 		if (WARN_ON(!nr)) {
 			rc = -EIO;
 			break;
@@ -1004,28 +1069,75 @@ int pinned_walk(struct pinned *pinned, struct interval_tree_node *consumer,
 	return rc;
 }
 
-void pinned_remove(struct pinned *pinned, struct interval_tree_node *consumer)
+/* What consumers of parts do not cover goes. Under the span's lock. */
+static void drop_uncovered(struct pinned *pinned, unsigned long first,
+			   unsigned long last)
 {
-	unsigned long first = consumer->start, last = consumer->last;
-	unsigned long before, ufirst, ulast;
+	struct unpin arg = { .dirty = pinned->writable };
+	unsigned long before = pinned->runs.nr_pages;
+	unsigned long ufirst, ulast;
 
-	mutex_lock(&pinned->lock);
-	interval_tree_remove(consumer, &pinned->consumers);
-	before = pinned->runs.nr_pages;
+	lockdep_assert_held(span_lock(pinned));
 	while (first <= last &&
-	       consumers_next_uncovered(&pinned->consumers, first, last,
-					&ufirst, &ulast)) {
-		runs_drop(&pinned->runs, ufirst, ulast, unpin, pinned);
+	       consumers_next_uncovered(&pinned->parts, first, last, &ufirst,
+					&ulast)) {
+		runs_drop(&pinned->runs, ufirst, ulast, unpin, &arg);
 		first = ulast + 1;
 	}
-	if (!consumers_end_at(&pinned->consumers, consumer->start))
-		runs_join(&pinned->runs, consumer->start);
-	if (!consumers_end_at(&pinned->consumers, last + 1))
-		runs_join(&pinned->runs, last + 1);
 	uncharge(pinned->owner, before - pinned->runs.nr_pages);
-	trace_unpin(pinned, consumer->start, last,
-		    before - pinned->runs.nr_pages);
-	mutex_unlock(&pinned->lock);
+}
+
+static void remove_part(struct pinned *pinned, struct interval_tree_node *part)
+{
+	unsigned long first = part->start, last = part->last, before;
+
+	mutex_lock(span_lock(pinned));
+	before = pinned->runs.nr_pages;
+	interval_tree_remove(part, &pinned->parts);
+	if (!pinned->nr_whole)
+		drop_uncovered(pinned, first, last);
+	if (!consumers_end_at(&pinned->parts, first))
+		runs_join(&pinned->runs, first);
+	if (!consumers_end_at(&pinned->parts, last + 1))
+		runs_join(&pinned->runs, last + 1);
+	trace_unpin(pinned, first, last, before - pinned->runs.nr_pages);
+	mutex_unlock(span_lock(pinned));
+}
+
+/*
+ * The last consumer takes all runs out, and unpins without the lock, so that the
+ * time that this is held does not grow with what is mapped.
+ */
+static void remove_whole(struct pinned *pinned)
+{
+	struct unpin arg = { .dirty = pinned->writable };
+	struct mutex *lock = span_lock(pinned);
+	unsigned long nr_pages, before;
+	struct runs runs;
+
+	mutex_lock(lock);
+	if (--pinned->nr_whole || !RB_EMPTY_ROOT(&pinned->parts.rb_root)) {
+		before = pinned->runs.nr_pages;
+		if (!pinned->nr_whole)
+			drop_uncovered(pinned, 0, pinned->nr_pages - 1);
+		nr_pages = before - pinned->runs.nr_pages;
+		mutex_unlock(lock);
+	} else {
+		runs_move(&runs, &pinned->runs);
+		mutex_unlock(lock);
+		nr_pages = runs.nr_pages;
+		runs_drop(&runs, 0, pinned->nr_pages - 1, unpin, &arg);
+		uncharge(pinned->owner, nr_pages);
+	}
+	trace_unpin(pinned, 0, pinned->nr_pages - 1, nr_pages);
+}
+
+void pinned_remove(struct pinned *pinned, struct interval_tree_node *part)
+{
+	if (part)
+		remove_part(pinned, part);
+	else
+		remove_whole(pinned);
 }
 
 unsigned long pinned_count(struct pinned *pinned, unsigned long first,
@@ -1033,13 +1145,13 @@ unsigned long pinned_count(struct pinned *pinned, unsigned long first,
 {
 	unsigned long count = last - first + 1, hole_first, hole_last;
 
-	mutex_lock(&pinned->lock);
+	mutex_lock(span_lock(pinned));
 	while (first <= last && runs_next_hole(&pinned->runs, first, last,
 					       &hole_first, &hole_last)) {
 		count -= hole_last - hole_first + 1;
 		first = hole_last + 1;
 	}
-	mutex_unlock(&pinned->lock);
+	mutex_unlock(span_lock(pinned));
 	return count;
 }
 
@@ -1052,13 +1164,13 @@ struct page *pinned_borrow(struct pinned *pinned, unsigned long index,
 
 	if (write && !pinned->writable)
 		return ERR_PTR(-EPERM);
-	mutex_lock(&pinned->lock);
+	mutex_lock(span_lock(pinned));
 	*is_pinned = runs_lookup(&pinned->runs, index, &pfn);
 	if (*is_pinned) {
 		page = pfn_to_page(pfn);
 		get_page(page);		/* outlives the lock, not the pin */
 	}
-	mutex_unlock(&pinned->lock);
+	mutex_unlock(span_lock(pinned));
 	if (page)
 		return page;
 	rc = pin(pinned, index, 1, &page);

@@ -8,6 +8,9 @@
  * physical runs (runs.h), so that nothing has ever to be read back from a page
  * table.
  *
+ * Most consumers need the whole span: those are only counted. Others bring a node
+ * with their range of pages.
+ *
  * Adding a consumer pins what nobody has pinned yet. It may sleep on user memory
  * for as long as userspace likes; one at a time does so for one span
  * (pinned.filling, waited for killably). Removing a consumer unpins what nobody
@@ -33,14 +36,15 @@ struct pinned {
 	struct kref kref;		/* one for each area */
 	bool writable;			/* by devices */
 	u8 filling;			/* somebody adds a consumer */
+	/* These under a lock of the context, see span_lock(). */
+	unsigned int nr_whole;		/* consumers of the whole span */
+	struct rb_root_cached parts;	/* the others; page indexes */
+	struct runs runs;
+
 	struct pin_owner *owner;	/* whose memory, and who is charged */
 	struct file *file;		/* a reference; NULL: memory of owner */
 	unsigned long uptr;		/* of page 0, or offset in the file */
 	unsigned long nr_pages;
-
-	struct mutex lock;
-	struct rb_root_cached consumers;	/* lock; page indexes */
-	struct runs runs;			/* lock */
 };
 
 /*
@@ -108,22 +112,28 @@ static inline void *pinned_room(struct pinned *pinned)
 /**
  * pinned_add - pin the pages of one more consumer
  * @pinned: span
- * @consumer: start and last are page indexes; in the tree on success
+ * @part: start and last are page indexes; in the tree on success. NULL: all
  * @sink: gets every page of the range, as soon as it is pinned
  *
  * Return: 0; or, with nothing changed, -EFAULT (no such memory, or not to be
  * written), -ENOMEM (no memory, or over the limit), -EINTR (killed), what else
  * the pin says, or what the sink said.
  */
-int pinned_add(struct pinned *pinned, struct interval_tree_node *consumer,
+int pinned_add(struct pinned *pinned, struct interval_tree_node *part,
 	       struct pinned_sink *sink);
 
+/*
+ * The same for the first consumer, of all, of a span of which nobody else can add
+ * one yet: there is nothing to look at.
+ */
+int pinned_add_new(struct pinned *pinned, struct pinned_sink *sink);
+
 /* Hand the pages of a consumer, all there, to one more sink. */
-int pinned_walk(struct pinned *pinned, struct interval_tree_node *consumer,
+int pinned_walk(struct pinned *pinned, struct interval_tree_node *part,
 		struct pinned_sink *sink);
 
 /* The consumer leaves, and with it the pages that nobody else needs. */
-void pinned_remove(struct pinned *pinned, struct interval_tree_node *consumer);
+void pinned_remove(struct pinned *pinned, struct interval_tree_node *part);
 
 /**
  * pinned_borrow - a page of the span, to copy to or from

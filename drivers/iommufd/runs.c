@@ -12,8 +12,9 @@
  *     runs_chunk       first..last, at most 4096 bytes
  *       run[]          pfn, nr: tiles first..last, in order, without a gap
  *
- * One chunk, of a single entry, needs no memory: its place is in struct runs. It
- * is like any other, and most small mappings need no more.
+ * A span that is one run from page 0 on has no chunk: runs.solo is the run. Most
+ * small mappings need no more, nor does memory that is physically contiguous. What
+ * does not fit turns it into a chunk first; nothing turns it back.
  *
  * The index of an entry is not stored: it is the chunk's first index plus the
  * lengths before it. A lookup is a descent in the tree and a walk in one chunk,
@@ -73,7 +74,6 @@ struct runs_chunk {
 #define CHUNK_CAP(bytes)						\
 	(((bytes) - sizeof(struct runs_chunk)) / sizeof(struct run))
 #define CHUNK_CAP_MAX	CHUNK_CAP(RUNS_CHUNK_BYTES)
-#define CHUNK_CAP_OWN	CHUNK_CAP(sizeof_field(struct runs, own))
 
 static u64 run_pfn(const struct run *run)
 {
@@ -160,28 +160,16 @@ static unsigned int chunk_find(const struct runs_chunk *chunk,
 	return i;
 }
 
-/* The chunk within @runs; not in use while it has room for nothing. */
-static struct runs_chunk *chunk_own(struct runs *runs)
-{
-	return (struct runs_chunk *)runs->own;
-}
-
 /*
  * A chunk for @want entries, or for as many as one can hold. What the slab
  * allocator would add to the size unused (its sizes are multiples of 32) is
  * made room for entries.
  */
-static struct runs_chunk *chunk_alloc(struct runs *runs, unsigned long want)
+static struct runs_chunk *chunk_alloc(unsigned long want)
 {
-	struct runs_chunk *chunk = chunk_own(runs);
+	struct runs_chunk *chunk;
 	size_t bytes;
 
-	if (want <= CHUNK_CAP_OWN && !chunk->cap) {
-		chunk->nr = 0;
-		chunk->nr_holes = 0;
-		chunk->cap = CHUNK_CAP_OWN;
-		return chunk;
-	}
 	want = min_t(unsigned long, want, CHUNK_CAP_MAX);
 	bytes = ALIGN(struct_size(chunk, run, want), 32);
 	chunk = kmalloc(bytes, GFP_KERNEL_ACCOUNT);
@@ -191,14 +179,6 @@ static struct runs_chunk *chunk_alloc(struct runs *runs, unsigned long want)
 	chunk->nr_holes = 0;
 	chunk->cap = min_t(size_t, CHUNK_CAP_MAX, CHUNK_CAP(bytes));
 	return chunk;
-}
-
-static void chunk_free(struct runs *runs, struct runs_chunk *chunk)
-{
-	if (chunk == chunk_own(runs))
-		chunk->cap = 0;
-	else
-		kfree(chunk);
 }
 
 static void chunk_link(struct runs *runs, struct runs_chunk *chunk)
@@ -222,7 +202,7 @@ static struct runs_chunk *chunk_resize(struct runs *runs,
 				       struct runs_chunk *chunk,
 				       unsigned long want)
 {
-	struct runs_chunk *new = chunk_alloc(runs, want);
+	struct runs_chunk *new = chunk_alloc(want);
 
 	if (!new)
 		return NULL;
@@ -232,7 +212,7 @@ static struct runs_chunk *chunk_resize(struct runs *runs,
 	new->nr_holes = chunk->nr_holes;
 	memcpy(new->run, chunk->run, chunk->nr * sizeof(chunk->run[0]));
 	rb_replace_node(&chunk->rb, &new->rb, &runs->chunks);
-	chunk_free(runs, chunk);
+	kfree(chunk);
 	return new;
 }
 
@@ -260,7 +240,7 @@ static int chunk_split(struct runs *runs, struct runs_chunk *chunk,
 	while (run_is_hole(&chunk->run[i]))
 		index += run_nr(&chunk->run[i++]);
 
-	new = chunk_alloc(runs, chunk->nr - i + spare);
+	new = chunk_alloc(chunk->nr - i + spare);
 	if (!new)
 		return -ENOMEM;
 	new->first = index;
@@ -291,8 +271,60 @@ void runs_init(struct runs *runs)
 {
 	runs->chunks = RB_ROOT;
 	runs->nr_pages = 0;
-	chunk_own(runs)->cap = 0;
+	runs->solo.pfn = 0;
+	runs->solo.nr = 0;
 	guard_by(&runs->guard, NULL);
+}
+
+void runs_move(struct runs *to, struct runs *from)
+{
+	guard_assert(&from->guard);
+	*to = *from;
+	guard_by(&to->guard, NULL);
+	from->chunks = RB_ROOT;
+	from->nr_pages = 0;
+	from->solo.nr = 0;
+}
+
+static bool is_solo(const struct runs *runs)
+{
+	return run_nr(&runs->solo);
+}
+
+/* Record without a chunk, if that is possible. */
+static bool solo_add(struct runs *runs, unsigned long index,
+		     const struct run *add, unsigned int n, bool merge)
+{
+	unsigned long nr = run_nr(add);
+
+	if (n != 1)
+		return false;
+	if (!runs->nr_pages && !index) {
+		runs->solo = *add;
+	} else if (merge && is_solo(runs) && index == run_nr(&runs->solo) &&
+		   run_takes(&runs->solo, run_pfn(add), nr)) {
+		runs->solo.nr += nr;
+	} else {
+		return false;
+	}
+	runs->nr_pages += nr;
+	return true;
+}
+
+/* From now on with a chunk, of room for @spare more entries. 0 or -ENOMEM. */
+static int solo_end(struct runs *runs, unsigned long spare)
+{
+	struct runs_chunk *chunk = chunk_alloc(1 + spare);
+
+	if (!chunk)
+		return -ENOMEM;
+	chunk->first = 0;
+	chunk->last = run_nr(&runs->solo) - 1;
+	chunk->run[0] = runs->solo;
+	chunk->nr = 1;
+	chunk_link(runs, chunk);
+	runs->solo.nr = 0;
+	return 0;
 }
 
 /*
@@ -428,7 +460,7 @@ static struct runs_chunk *chunk_to_append(struct runs *runs,
 		want = n + expect(add, n, more);
 		if (!chunk || gap > RUN_NR_MAX || want > chunk->nr ||
 		    chunk->nr + !!gap + want > CHUNK_CAP_MAX) {
-			chunk = chunk_alloc(runs, want);
+			chunk = chunk_alloc(want);
 			if (!chunk)
 				return NULL;
 			chunk->first = index;
@@ -459,6 +491,10 @@ unsigned int runs_add(struct runs *runs, unsigned long index,
 
 	guard_assert(&runs->guard);
 	if (!n)
+		return 0;
+	if (solo_add(runs, index, add, n, merge))
+		return n;
+	if (is_solo(runs) && solo_end(runs, n + expect(add, n, more)))
 		return 0;
 
 	chunk = chunk_before(runs, index);
@@ -513,6 +549,13 @@ int runs_cut(struct runs *runs, unsigned long index)
 	int rc;
 
 	guard_assert(&runs->guard);
+	if (is_solo(runs)) {
+		if (!index || index >= run_nr(&runs->solo))
+			return 0;
+		rc = solo_end(runs, 1);
+		if (rc)
+			return rc;
+	}
 	for (;;) {
 		chunk = chunk_at(runs, index);
 		if (!chunk)
@@ -582,7 +625,7 @@ static void drop_chunk(struct runs *runs, struct runs_chunk *chunk,
 		runs->nr_pages -= run_nr(run);
 		drop(arg, run_pfn(run), run_nr(run));
 	}
-	chunk_free(runs, chunk);
+	kfree(chunk);
 }
 
 /* [@first, @last] of a chunk goes, and something stays. */
@@ -645,14 +688,36 @@ static void drop_part(struct runs *runs, struct runs_chunk *chunk,
 	chunk_shift(chunk, end, i);
 }
 
+static void drop_solo(struct runs *runs, unsigned long first,
+		      unsigned long last,
+		      void (*drop)(void *arg, unsigned long pfn,
+				   unsigned long nr),
+		      void *arg)
+{
+	struct run solo = runs->solo;
+
+	if (first >= run_nr(&solo))
+		return;
+	/* Not ours as a whole: see drop_part(). */
+	if (WARN_ON_ONCE(first || last < run_nr(&solo) - 1))
+		return;
+	runs->nr_pages = 0;
+	runs->solo.nr = 0;
+	drop(arg, run_pfn(&solo), run_nr(&solo));
+}
+
 void runs_drop(struct runs *runs, unsigned long first, unsigned long last,
 	       void (*drop)(void *arg, unsigned long pfn, unsigned long nr),
 	       void *arg)
 {
-	struct runs_chunk *chunk = chunk_before(runs, first);
-	struct runs_chunk *next;
+	struct runs_chunk *chunk, *next;
 
 	guard_assert(&runs->guard);
+	if (is_solo(runs)) {
+		drop_solo(runs, first, last, drop, arg);
+		return;
+	}
+	chunk = chunk_before(runs, first);
 	if (!chunk)
 		chunk = chunk_of(rb_first(&runs->chunks));
 	else if (chunk->last < first)
@@ -696,9 +761,14 @@ bool runs_next_hole(const struct runs *runs, unsigned long first,
 		    unsigned long last, unsigned long *hole_first,
 		    unsigned long *hole_last)
 {
-	const struct runs_chunk *chunk = chunk_before(runs, first);
-	const struct runs_chunk *next = NULL;
+	const struct runs_chunk *chunk, *next = NULL;
 
+	if (is_solo(runs)) {
+		*hole_first = max_t(unsigned long, first, run_nr(&runs->solo));
+		*hole_last = last;
+		return *hole_first <= last;
+	}
+	chunk = chunk_before(runs, first);
 	if (!chunk)
 		next = chunk_of(rb_first(&runs->chunks));
 	for (; chunk; chunk = next) {
@@ -719,14 +789,29 @@ bool runs_next_hole(const struct runs *runs, unsigned long first,
 	return true;
 }
 
+static unsigned int solo_read(const struct run *solo, unsigned long index,
+			      unsigned long last, struct run *out,
+			      unsigned int max)
+{
+	last = min(last, run_nr(solo) - 1);
+	if (index > last || !max)
+		return 0;
+	out->pfn = run_pfn(solo) + index;
+	out->nr = last - index + 1;
+	return 1;
+}
+
 unsigned int runs_read(const struct runs *runs, unsigned long index,
 		       unsigned long last, struct run *out, unsigned int max)
 {
-	const struct runs_chunk *chunk = chunk_at(runs, index);
 	struct run *next = out, *end = out + max;
 	unsigned long first, left, skip;
+	const struct runs_chunk *chunk;
 	unsigned int i;
 
+	if (is_solo(runs))
+		return solo_read(&runs->solo, index, last, out, max);
+	chunk = chunk_at(runs, index);
 	if (!chunk || last < index)
 		return 0;
 	i = chunk_find(chunk, index, &first);
@@ -761,10 +846,15 @@ unsigned int runs_read(const struct runs *runs, unsigned long index,
 bool runs_lookup(const struct runs *runs, unsigned long index,
 		 unsigned long *pfn)
 {
-	const struct runs_chunk *chunk = chunk_at(runs, index);
+	const struct runs_chunk *chunk;
 	unsigned long first;
 	unsigned int i;
 
+	if (is_solo(runs)) {
+		*pfn = run_pfn(&runs->solo) + index;
+		return index < run_nr(&runs->solo);
+	}
+	chunk = chunk_at(runs, index);
 	if (!chunk)
 		return false;
 	i = chunk_find(chunk, index, &first);

@@ -43,19 +43,18 @@ struct run {
 #define RUN_NR_MAX	((1U << 24) - 1)
 #endif
 
-/* Room for the chunk of a span that is one run, so that it needs no memory. */
-#define RUNS_OWN_WORDS	7
-
-/* Stays where it is initialised: chunks refer to it. */
 struct runs {
 	struct rb_root chunks;
 	unsigned long nr_pages;	/* pinned */
-	unsigned long own[RUNS_OWN_WORDS];
+	struct run solo;	/* all of it, from page 0 on, if its nr is not 0 */
 	struct guard guard;
 };
 
 /* Start with nothing pinned. There is nothing to undo while that is so. */
 void runs_init(struct runs *runs);
+
+/* Take all runs over into an uninitialised structure; in @from nothing is left. */
+void runs_move(struct runs *to, struct runs *from);
 
 /**
  * runs_add() - Record where freshly pinned pages are

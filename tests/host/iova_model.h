@@ -254,13 +254,19 @@ static void step_fixed(struct model *m, struct choices *choices)
 		want = -EEXIST;
 	expect_eq(iova_space_check(&m->space, iova, length, align), want);
 
-	if (want == -EEXIST) {
-		node.start = iova;
-		node.last = iova + length - 1;
+	node.start = iova;
+	node.last = iova + length - 1;
+	if (want == -EEXIST)
 		expect_eq(iova_map_insert(&m->space.areas, &node), -EEXIST);
-	} else if (!want && m->areas.nr < NR_AREAS) {
-		area_insert(m, iova, iova + length - 1);
+	if (want) {
+		expect_eq(iova_space_insert(&m->space, &node, align), want);
+	} else if (choose(choices, 2)) {
+		/* In and out again: nothing has changed. */
+		expect_eq(iova_space_insert(&m->space, &node, align), 0);
+		iova_map_remove(&m->space.areas, &node);
 	}
+	if (!want && m->areas.nr < NR_AREAS)
+		area_insert(m, iova, iova + length - 1);
 }
 
 static void step_find(struct model *m, struct choices *choices)

@@ -42,7 +42,7 @@ struct span {
 static unsigned long count_runs(const struct runs *runs)
 {
 	const struct runs_chunk *chunk;
-	unsigned long nr = 0;
+	unsigned long nr = !!runs->solo.nr;
 
 	for (chunk = chunk_of(rb_first(&runs->chunks)); chunk;
 	     chunk = chunk_next(chunk))
@@ -67,9 +67,15 @@ static void span_init(struct span *span, unsigned long base)
 static void span_check_structure(const struct span *span)
 {
 	unsigned long nr_runs = 0, nr_pages = 0, bytes = 0, nr_chunks = 0;
-	const struct runs_chunk *own = (const void *)span->runs.own;
 	const struct runs_chunk *chunk, *prev = NULL;
-	unsigned int nr_own = 0, i;
+	unsigned int i;
+
+	if (span->runs.solo.nr) {
+		expect(RB_EMPTY_ROOT(&span->runs.chunks));
+		expect(span->runs.solo.nr <= RUN_NR_MAX);
+		nr_runs = 1;
+		nr_pages = span->runs.solo.nr;
+	}
 
 	for (chunk = chunk_of(rb_first(&span->runs.chunks)); chunk;
 	     prev = chunk, chunk = chunk_next(chunk)) {
@@ -99,16 +105,12 @@ static void span_check_structure(const struct span *span)
 		if (!span->removed)
 			expect(chunk->cap <= max(10, 2 * chunk->nr + 4));
 		nr_chunks++;
-		if (chunk == own)
-			nr_own++;
-		else
-			bytes += ALIGN(sizeof(*chunk) +
-				       chunk->cap * sizeof(struct run), 8);
+		bytes += ALIGN(sizeof(*chunk) + chunk->cap * sizeof(struct run),
+			       8);
 	}
-	expect_eq(!!own->cap, nr_own);
 	expect_eq(count_runs(&span->runs), nr_runs);
 	expect_eq(span->runs.nr_pages, nr_pages);
-	expect_eq(host_memory.live, nr_chunks - nr_own);
+	expect_eq(host_memory.live, nr_chunks);
 	expect(nr_chunks <= nr_runs);
 	expect(host_memory.bytes <= bytes + 32 * nr_chunks);
 }
@@ -538,6 +540,7 @@ static void contract_model(struct choices *choices)
 	expect_eq(count_runs(&span.runs), 0);
 	expect_eq(span.runs.nr_pages, 0);
 	expect(RB_EMPTY_ROOT(&span.runs.chunks));
+	expect_eq(span.runs.solo.nr, 0);
 	expect_eq(host_memory.live, 0);
 	expect_eq(host_warnings, 0);
 }

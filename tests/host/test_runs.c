@@ -46,6 +46,7 @@ static void drop_all(void)
 	expect_eq(runs.nr_pages, 0);
 	expect_eq(count_runs(&runs), 0);
 	expect(RB_EMPTY_ROOT(&runs.chunks));
+	expect_eq(runs.solo.nr, 0);
 	expect_eq(host_memory.live, 0);
 }
 
@@ -101,26 +102,49 @@ static void nothing_is_pinned_at_first(void)
 
 static void one_run_needs_no_memory(void)
 {
+	struct runs taken;
+
 	runs_init(&runs);
 	host_memory.forbidden = true;
-	add(7, 0x123, 2, false);
-	expect_at(7, 0x123);
-	expect_at(8, 0x124);
-	expect_at(6, NOT_PINNED);
-	expect_at(9, NOT_PINNED);
+	add(0, 0x123, 2, false);
+	expect_at(0, 0x123);
+	expect_at(1, 0x124);
+	expect_at(2, NOT_PINNED);
+	expect_hole(0, 9, 2, 9);
 	drop_all();
-	add(9, 0x456, 1, false);
+	add(0, 0x456, 1, false);
+	add(1, 0x457, 1, true);
+	expect_eq(count_runs(&runs), 1);
+	expect_eq(runs_cut(&runs, 0), 0);
+	expect_eq(runs_cut(&runs, 2), 0);
 	host_memory.forbidden = false;
 
-	/* What goes on elsewhere takes over. */
-	add(10, 0x789, 1, false);
+	/* What goes on elsewhere, or a cut, needs a chunk. */
+	add(2, 0x789, 1, true);
 	expect_eq(host_memory.live, 1);
 	expect_eq(host_memory.bytes, 64);
-	expect_at(9, 0x456);
-	expect_at(10, 0x789);
-	/* The place is free again, for another chunk. */
-	add(1UL << 30, 0xabc, 1, false);
+	expect_at(1, 0x457);
+	expect_at(2, 0x789);
+	drop_all();
+	add(0, 0x456, 4, false);
+	expect_eq(runs_cut(&runs, 1), 0);
 	expect_eq(host_memory.live, 1);
+	expect_at(0, 0x456);
+	expect_at(3, 0x459);
+	drop_all();
+
+	/* All can be had elsewhere, with and without chunks. */
+	add(0, 0x456, 4, false);
+	runs_move(&taken, &runs);
+	expect_hole(0, 9, 0, 9);
+	add(0, 0x789, 1, false);
+	add(1, 0x78b, 1, false);
+	swap(taken, runs);
+	expect_at(3, 0x459);
+	drop(0, 3);
+	runs_move(&runs, &taken);
+	expect_eq(taken.nr_pages, 0);
+	expect_at(1, 0x78b);
 	drop_all();
 }
 
