@@ -248,9 +248,9 @@ static void huge_memory_is_mapped_by_huge_pages(void)
 		unmapped += now() - middle;
 	}
 	at_most("map_of_512_mib_of_thp", "instructions a page",
-		mapped / 3.0 / nr, 60);
+		mapped / 3.0 / nr, 20);
 	at_most("unmap_of_512_mib_of_thp", "instructions a page",
-		unmapped / 3.0 / nr, 5);
+		unmapped / 3.0 / nr, 1);
 	munmap(p, length);
 }
 
@@ -280,7 +280,7 @@ static void one_page(void)
 	}
 	diag("of these the map, clock included: %.1f", (double)mapped / nr);
 	at_most("map_and_unmap_of_one_page", "instructions", (double)pair / nr,
-		8000);
+		7000);
 	munmap(p, PAGE);
 }
 
@@ -313,7 +313,7 @@ static void mapping_in_pages_of_memory(const char *p)
 	taken = before - free_bytes();
 	unmap_pages(attached);
 	at_most("mapping_of_one_page_with_page_tables", "bytes",
-		(double)taken / NR_MAPPINGS, 320);
+		(double)taken / NR_MAPPINGS, 192);
 }
 
 static void mapping_in_charged_bytes(const char *p)
@@ -329,9 +329,9 @@ static void mapping_in_charged_bytes(const char *p)
 	after = charged_bytes() - before;
 
 	at_most("mapping_of_one_page_charged", "bytes",
-		(double)with / NR_MAPPINGS, 320);
+		(double)with / NR_MAPPINGS, 176.5);
 	at_most("mapping_without_consumer_charged", "bytes",
-		(double)without / NR_MAPPINGS, 320);
+		(double)without / NR_MAPPINGS, 176.5);
 	/* Less than a byte for each: what the kernel counts ahead. */
 	at_most("mappings_give_everything_back", "bytes",
 		(double)after / NR_MAPPINGS, 0.5);
