@@ -29,6 +29,7 @@
  *	ORACLE_SEED	  the first one's number (1)
  *	ORACLE_STEPS	  at most so many steps in each (48)
  *	ORACLE_VERBOSE	  tell all steps
+ *	ORACLE_STOP	  end at the first that fails, and do not shorten it
  */
 #include <signal.h>
 #include <stdarg.h>
@@ -1559,9 +1560,10 @@ int main(int argc, char **argv)
 			printf("# sequence %lu, number %lu, step %u, after %lu probes: %s: %s\n",
 			       seed + s, s + 1, step,
 			       total.allowed + total.blocked, told[step], why);
-			printf("# again: ORACLE_SEED=%lu ORACLE_SEQUENCES=1 ORACLE_STEPS=%u; shortest:\n",
+			printf("# again: ORACLE_SEED=%lu ORACLE_SEQUENCES=1 ORACLE_STEPS=%u\n",
 			       seed + s, step + 1);
-			shorten(seed + s);
+			if (!getenv("ORACLE_STOP"))
+				shorten(seed + s);
 			failed++;
 			break;
 		}
