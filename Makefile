@@ -13,6 +13,7 @@
 #        test-races           tests/vm/races: everything against everything else
 #        test-debug           tests/vm/ring3: the same on a debug kernel, coverage
 #        test-variants        builds with parts left out, and what is in them
+#        bench                what mapping costs, held against tests/bench/baseline.tsv
 #        lint                 see tests/lint/run
 #        docs                 build/docs/uapi.rst, from the headers
 #        deb                  the Debian packages, in build/packages (debian/make-packages)
@@ -169,10 +170,8 @@ docs:
 	tools/uapi-reference > $(top)/docs/uapi.rst.new
 	@mv $(top)/docs/uapi.rst.new $(top)/docs/uapi.rst
 
-bench:
-	@if [ -f tests/bench/Makefile ]; then mkdir -p $(top)/tests/bench && \
-		$(MAKE) -C tests/bench O=$(top)/tests/bench bench; \
-	else echo "no benchmarks yet" >&2; exit 1; fi
+bench: modules
+	$(MAKE) -C tests/bench O=$(top)/tests/bench bench
 
 # Builds nothing, so that it can be run as root after a build as somebody else.
 install: kdir
