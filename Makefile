@@ -9,6 +9,7 @@
 #        test-host            pure-logic code in userspace, under sanitizers
 #        test-packages        tests/packages/host: debian/, DKMS, lintian
 #        fuzz                 the same led by coverage, OPERATIONS=50000000
+#        fuzz-vm              random system calls on the debug kernel, TIME=seconds
 #        test-vm              every line of tests/vm/ring2 in a virtual machine
 #        test-races           tests/vm/races: everything against everything else
 #        test-debug           tests/vm/ring3: the same on a debug kernel, coverage
@@ -138,6 +139,10 @@ fuzz:
 	@mkdir -p $(top)/tests/fuzz
 	$(MAKE) -C tests/fuzz O=$(top)/tests/fuzz $(if $(OPERATIONS),OPERATIONS=$(OPERATIONS)) check
 
+fuzz-vm: debug-modules
+	@mkdir -p $(top)/tests/fuzz
+	$(MAKE) -C tests/fuzz O=$(top)/tests/fuzz vm
+
 test-vm: modules samples tools examples kselftest clients
 	$(MAKE) modules TEST=1
 	tests/packages/host --if-missing
@@ -211,4 +216,4 @@ clean:
 
 .PHONY: all kdir print-kdir mirror modules sparse tools examples kselftest clients test-host fuzz \
 	test-vm debug-modules test-races test-debug lint deb bench install uninstall clean
-.PHONY: samples test-variants test-packages docs
+.PHONY: samples test-variants test-packages docs fuzz-vm
