@@ -17,7 +17,6 @@
  * must not be tainted, and the process must have been killable; otherwise the
  * program is left in the output directory and printed as text.
  */
-#include <dirent.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -29,8 +28,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include <linux/vfio.h>
-
+#include "../kselftest/group_utils.h"
 #include "../kselftest/mock_utils.h"
 
 #define KCOV_INIT	_IOR('c', 1, unsigned long)
@@ -234,10 +232,12 @@ static void run_device_rw(const unsigned char *args)
 	  CONSTANT, value }
 #define IOCTL(cmd, type, fd, gives, out, ...) \
 	{ #cmd, cmd, fd, sizeof(struct type), gives, out, { __VA_ARGS__ } }
+/* Not by way of IOCTL(), which would get the number for a name. */
 #define CORE(cmd, type, ...) \
-	IOCTL(cmd, type, IOMMU, NOTHING, 0, __VA_ARGS__)
+	{ #cmd, cmd, IOMMU, sizeof(struct type), NOTHING, 0, { __VA_ARGS__ } }
 #define CORE_ID(cmd, type, out, ...) \
-	IOCTL(cmd, type, IOMMU, AN_ID, offsetof(struct type, out), __VA_ARGS__)
+	{ #cmd, cmd, IOMMU, sizeof(struct type), AN_ID, \
+	  offsetof(struct type, out), { __VA_ARGS__ } }
 #define MOCK(which, gives, out, ...)					\
 	{ #which, IOMMU_TEST_CMD, IOMMU, sizeof(struct iommu_test_cmd), gives, \
 	  offsetof(struct iommu_test_cmd, out),				\
@@ -447,9 +447,10 @@ out:
 			memcpy(&ids[next_id++ % NR_IDS], data + d->out + 4, 4);
 			memcpy(&ids[next_id++ % NR_IDS], data + d->out + 8, 4);
 		}
-	} else if (d->gives == AN_FD || d->gives == RETURNS_FD) {
-		set_fd(SPARE + next_fd++ % (NR_FDS - SPARE),
-		       d->gives == AN_FD ? (int)value : rc);
+	} else if (d->gives == RETURNS_FD) {
+		set_fd(DEVICE, rc);
+	} else if (d->gives == AN_FD) {
+		set_fd(SPARE + next_fd++ % (NR_FDS - SPARE), value);
 	}
 	return rc;
 }
@@ -621,10 +622,81 @@ static void call_random(struct call *call, bool faults)
 		call->args[i] = below(8) ? below(32) : below(256);
 }
 
+/*
+ * Chains that chance alone would not find: each call needs what those before it
+ * gave. By name, and the first arguments.
+ */
+struct step {
+	const char *name;
+	unsigned char args[4];
+};
+
+#define NR_STEPS	8
+
+static const struct step beginnings[][NR_STEPS] = {
+	{
+		{ "open", { 1 } },
+		{ "VFIO_DEVICE_BIND_IOMMUFD", { IOMMU } },
+		{ "VFIO_DEVICE_ATTACH_IOMMUFD_PT", { 0 } },
+		{ "IOMMU_HWPT_ALLOC", { 1, 0 } },
+		{ "IOMMU_GET_HW_INFO", { 1, 16 } },
+	}, {
+		{ "open", { 2 } },
+		{ "open", { 3, 0 } },
+		{ "VFIO_GROUP_SET_CONTAINER", { CONTAINER } },
+		{ "VFIO_SET_IOMMU", { VFIO_TYPE1v2_IOMMU } },
+		{ "VFIO_GROUP_GET_DEVICE_FD" },
+		{ "VFIO_IOMMU_GET_INFO" },
+		{ "VFIO_IOMMU_MAP_DMA", { 3, 8 } },
+		{ "VFIO_DEVICE_GET_INFO" },
+	}, {
+		{ "open", { 2 } },
+		{ "open", { 3, 1 } },
+		{ "VFIO_GROUP_SET_CONTAINER", { IOMMU } },
+		{ "VFIO_GROUP_GET_DEVICE_FD" },
+		{ "IOMMU_IOAS_ALLOC" },
+	}, {
+		{ "MOCK_DOMAIN", { 0 } },
+		{ "IOMMU_HWPT_ALLOC", { 3, 0 } },
+		{ "CREATE_ACCESS", { 0, 1 } },
+		{ "MOCK_DOMAIN", { 0 } },
+	}, {
+		{ "IOMMU_IOAS_MAP", { 7, 0, 0, 1 } },
+		{ "IOMMU_IOAS_ALLOC" },
+		{ "IOMMU_IOAS_COPY", { 7, 1, 0, 0 } },
+		{ "CREATE_ACCESS", { 0, 1 } },
+		{ "ACCESS_PAGES", { SPARE, 0, 0, 0 } },
+		{ "ACCESS_RW", { SPARE, 0, 0, 0 } },
+		{ "DESTROY_ACCESS_PAGES", { SPARE, 2 } },
+		{ "IOMMU_IOAS_UNMAP", { 1, 0, 0 } },
+	},
+};
+
+static unsigned int find_call(const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_TABLE; i++)
+		if (!strcmp(table[i].name, name))
+			return i;
+	fprintf(stderr, "no call %s in the table\n", name);
+	exit(2);
+}
+
 static void program_random(struct program *p, bool faults)
 {
-	for (p->nr = 0; p->nr < 8 + below(24); p->nr++)
-		call_random(&p->calls[p->nr], faults);
+	unsigned int nr = sizeof(beginnings) / sizeof(beginnings[0]);
+	unsigned int which = below(2 * nr), more = 8 + below(24), i;
+
+	memset(p, 0, sizeof(*p));
+	for (i = 0; which < nr && i < NR_STEPS && beginnings[which][i].name; i++) {
+		struct call *call = &p->calls[p->nr++];
+
+		call->what = find_call(beginnings[which][i].name);
+		memcpy(call->args, beginnings[which][i].args, 4);
+	}
+	while (more--)
+		call_random(&p->calls[p->nr++], faults);
 }
 
 static void program_change(struct program *p, bool faults)
@@ -692,36 +764,12 @@ static void program_save(const struct program *p, const char *dir,
 
 /* ---- all together ---- */
 
-/* The first PCI function that vfio-pci has, if any. */
+/* QEMU's edu device, given to vfio-pci, if there is one. */
 static void find_device(void)
 {
-	char path[4096], link[4096];
-	struct dirent *entry;
-	DIR *dir = opendir("/sys/bus/pci/drivers/vfio-pci");
-	ssize_t length;
-
-	while (dir && (entry = readdir(dir)))
-		if (strchr(entry->d_name, ':'))
-			snprintf(bdf, sizeof(bdf), "%.12s", entry->d_name);
-	if (dir)
-		closedir(dir);
-	if (!bdf[0])
-		return;
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group", bdf);
-	length = readlink(path, link, sizeof(link) - 1);
-	if (length > 0) {
-		link[length] = '\0';
-		snprintf(group_path, sizeof(group_path), "/dev/vfio/%.20s",
-			 strrchr(link, '/') + 1);
-	}
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev", bdf);
-	dir = opendir(path);
-	while (dir && (entry = readdir(dir)))
-		if (!strncmp(entry->d_name, "vfio", 4))
-			snprintf(device_path, sizeof(device_path),
-				 "/dev/vfio/devices/%.30s", entry->d_name);
-	if (dir)
-		closedir(dir);
+	if (edu_path(0, device_path) || pci_find("0x1234", "0x11e8", 0, bdf) ||
+	    pci_group_path(bdf, group_path))
+		bdf[0] = '\0';
 }
 
 static void kcov_begin(unsigned int nr)
@@ -867,6 +915,9 @@ int main(int argc, char **argv)
 		}
 	}
 	summary(n, time(NULL) - start);
+	for (i = 0; i < NR_TABLE; i++)
+		if (!table[i].run && !shared->worked[i])
+			printf("# never succeeded: %s\n", table[i].name);
 	printf("%sok 1 random programs of calls\n", ok ? "" : "not ");
 	return !ok;
 }
