@@ -648,4 +648,33 @@ TEST_F_TIMEOUT(process, a_change_in_the_middle_of_a_pin_takes_all_of_it, 120)
 	child_end(&child);
 }
 
+/* Whoever maps twice with the same credentials is asked once for CAP_IPC_LOCK. */
+TEST(new_credentials_are_looked_at)
+{
+	struct rlimit none = { 0, NR * PAGE };
+	int fd = iommufd_open();
+	struct stdev stdev;
+	uint32_t ioas;
+	void *p;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ioas_alloc(fd, &ioas));
+	ASSERT_EQ(0, stdev_add(fd, ioas, &stdev));
+	p = pages_alloc(SIZE);
+	ASSERT_NE(NULL, p);
+	ASSERT_EQ(0, setrlimit(RLIMIT_MEMLOCK, &none));
+	ASSERT_EQ(0, ioas_map_fixed(fd, ioas, RW, p, PAGE, BASE));
+	ASSERT_EQ(0, drop_cap(CAP_NET_RAW));
+	ASSERT_EQ(0, ioas_map_fixed(fd, ioas, RW, p, PAGE, BASE + MiB));
+	ASSERT_EQ(0, drop_cap(CAP_IPC_LOCK));
+	ASSERT_EQ(-ENOMEM, ioas_map_fixed(fd, ioas, RW, p, PAGE, BASE + 2 * MiB));
+	/* What was pinned before stays, and goes, as it came. */
+	ASSERT_EQ(0, ioas_unmap(fd, ioas, BASE, PAGE, NULL));
+	none.rlim_cur = none.rlim_max;
+	ASSERT_EQ(0, setrlimit(RLIMIT_MEMLOCK, &none));
+	ASSERT_EQ(0, ioas_map_fixed(fd, ioas, RW, p, PAGE, BASE + 2 * MiB));
+	EXPECT_EQ(0, ioas_unmap_all(fd, ioas, NULL));
+	close(fd);
+}
+
 TEST_HARNESS_MAIN

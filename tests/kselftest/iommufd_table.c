@@ -1144,19 +1144,6 @@ static int rlimit_mode_now(int fd)
 	return rc ?: value;
 }
 
-static int drop_cap(int cap)
-{
-	struct __user_cap_header_struct header = {
-		.version = _LINUX_CAPABILITY_VERSION_3,
-	};
-	struct __user_cap_data_struct data[2];
-
-	if (syscall(SYS_capget, &header, data))
-		return -errno;
-	data[cap / 32].effective &= ~(1U << cap % 32);
-	return syscall(SYS_capset, &header, data) ? -errno : 0;
-}
-
 TEST(rlimit_mode_takes_cap_sys_resource_and_no_other)
 {
 	int fd = iommufd_open();

@@ -17,8 +17,10 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <linux/capability.h>
 #include <linux/iommufd.h>
 
 #define PAGE	4096UL
@@ -300,6 +302,20 @@ static inline long pinned_now(void)
 	}
 	fclose(f);
 	return acquired < 0 || released < 0 ? -1 : acquired - released;
+}
+
+/* No longer may the calling thread do what needs @cap. */
+static inline int drop_cap(int cap)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct data[2];
+
+	if (syscall(SYS_capget, &header, data))
+		return -errno;
+	data[cap / 32].effective &= ~(1U << cap % 32);
+	return syscall(SYS_capset, &header, data) ? -errno : 0;
 }
 
 #endif
