@@ -300,7 +300,7 @@ static int mock_map_pages(struct iommu_domain *domain, unsigned long iova,
 
 	if (WARN_ON(!in_aperture(mock, iova, iova + length - 1)) ||
 	    WARN_ON(!(prot & (IOMMU_READ | IOMMU_WRITE))) ||
-	    WARN_ON(!mock->coherent) ||
+	    WARN_ON(!mock->coherent && !(mock->unit && mock->unit->incoherent)) ||
 	    WARN_ON(!(pgsize & domain->pgsize_bitmap)))
 		return -EINVAL;
 

@@ -1698,6 +1698,23 @@ TEST_F(dev, reserved_ranges_of_a_device_come_and_go_with_it)
 					  0, MOCK_RESERVED_DIRECT, at, &t));
 }
 
+/* Found by tests/fuzz/vm_fuzz: the mock took this for a mistake of the core. */
+TEST_F(dev, memory_is_there_for_a_unit_that_cannot_enforce_coherency)
+{
+	void *p = pages_alloc(PAGE);
+	struct stdev lax = {};
+	uint32_t ioas;
+
+	ASSERT_NE(NULL, p);
+	ASSERT_EQ(0, ioas_alloc(self->fd, &ioas));
+	ASSERT_EQ(0, ioas_map_fixed(self->fd, ioas, RW, p, PAGE, BASE));
+	ASSERT_EQ(0, stdev_add_to_unit(self->fd, ioas, MOCK_UNIT_INCOHERENT,
+				       &lax));
+	EXPECT_EQ(0, check_map(self->fd, lax.hwpt, BASE, PAGE, p));
+	EXPECT_EQ(0, iommufd_destroy(self->fd, lax.id));
+	EXPECT_EQ(0, iommufd_destroy(self->fd, ioas));
+}
+
 TEST_F(dev, coherency_that_is_required_is_enforced_or_nothing_is_attached)
 {
 	struct stdev strict = {}, lax = {}, other;
