@@ -67,13 +67,35 @@ struct vfio_info_cap_header {
 
 /* ---- container files: /dev/vfio/vfio ---- */
 
-/* No argument. Returns VFIO_API_VERSION. */
+/**
+ * VFIO_GET_API_VERSION - ask a container for the version of this interface
+ *
+ * No argument. Returns VFIO_API_VERSION, which has been 0 from the beginning; a
+ * program that gets anything else should give up. Cannot fail.
+ */
 #define VFIO_GET_API_VERSION	_IO(VFIO_TYPE, VFIO_BASE + 0)
 
-/* Argument: an extension by number. Returns 0 or, if there, more than 0. */
+/**
+ * VFIO_CHECK_EXTENSION - ask a container whether it has an extension
+ *
+ * The argument is the number itself, one of VFIO_TYPE1_IOMMU and those that
+ * follow it above, not an address. Returns 1 if it is there, 0 if it is not and
+ * for numbers that nobody knows. VFIO_DMA_CC_IOMMU is about the groups that are
+ * in the container now: yes if their IOMMUs enforce that DMA snoops the caches.
+ */
 #define VFIO_CHECK_EXTENSION	_IO(VFIO_TYPE, VFIO_BASE + 1)
 
-/* Argument: a kind of IOMMU by number. Takes a group in the container first. */
+/**
+ * VFIO_SET_IOMMU - say once how a container is to translate
+ *
+ * The argument is the number of the kind itself, not an address. Returns 0.
+ * Type1 and type1v2 differ in UNMAP_DMA alone: a range that would cut a mapping
+ * is refused by v2; v1 takes the mappings that begin within the range, whole.
+ *
+ * EINVAL: no group is in the container, or its kind has been set.
+ * ENODEV: no container here has this kind; groups without an IOMMU go with
+ * VFIO_NOIOMMU_IOMMU only.
+ */
 #define VFIO_SET_IOMMU		_IO(VFIO_TYPE, VFIO_BASE + 2)
 
 /* ---- group files: /dev/vfio/N ---- */
@@ -92,13 +114,57 @@ struct vfio_group_status {
 };
 #define VFIO_GROUP_GET_STATUS	_IO(VFIO_TYPE, VFIO_BASE + 3)
 
-/* Argument: address of an int, the container's (or an iommufd's) descriptor. */
+/**
+ * VFIO_GROUP_SET_CONTAINER - put a group into a container
+ *
+ * The argument is the address of an int, the descriptor of an open
+ * /dev/vfio/vfio or /dev/iommu. Returns 0. All physical devices of the group
+ * move to the container's address space, and what is mapped there is pinned: all
+ * of them, or on failure none.
+ *
+ * EINVAL: the group has a container; the descriptor is of another kind of file;
+ * a device does not snoop though KVM was told so.
+ * EADDRINUSE: something is mapped or allowed where a device cannot go.
+ * EBADF: the descriptor is not open.
+ * ENODEV: the devices have been taken away.
+ * EBUSY: a kernel driver has a device of the group.
+ * EPERM: interrupts that are not isolated, or firmware that does DMA, as for
+ * VFIO_DEVICE_BIND_IOMMUFD; without an IOMMU: no CAP_SYS_RAWIO, or groups that
+ * have one are in the container.
+ * ENOMEM, EFAULT: what is mapped cannot be pinned.
+ */
 #define VFIO_GROUP_SET_CONTAINER	_IO(VFIO_TYPE, VFIO_BASE + 4)
 
-/* No argument. */
+/**
+ * VFIO_GROUP_UNSET_CONTAINER - take a group out of its container
+ *
+ * No argument. Returns 0; DMA of its devices is blocked then. When the last group
+ * goes, so does all that was mapped, unless the container is a /dev/iommu. The
+ * close of the group's last file does the same.
+ *
+ * EINVAL: it is in none.
+ * EBUSY: a device of the group is open.
+ */
 #define VFIO_GROUP_UNSET_CONTAINER	_IO(VFIO_TYPE, VFIO_BASE + 5)
 
-/* Argument: a device's name as a string. Returns a descriptor of the device. */
+/**
+ * VFIO_GROUP_GET_DEVICE_FD - open a device of a group
+ *
+ * The argument is the address of a string that ends in 0, at most a page long:
+ * what the device is called in sysfs, such as 0000:01:00.0, for PCI with
+ * " vf_token=UUID" behind it where a VF wants one. Returns a descriptor of the
+ * device, close-on-exec, which behaves like a bound and attached file of
+ * /dev/vfio/devices.
+ *
+ * EINVAL: the group has no container, or VFIO_SET_IOMMU is still to come; the
+ * string is too long.
+ * ENODEV: the group has no device of that name.
+ * EACCES: the VF token is wrong, or missing.
+ * EPERM: without an IOMMU: no CAP_SYS_RAWIO.
+ * EMFILE: no descriptor is free.
+ * A device that has joined the group since SET_CONTAINER is bound and attached by
+ * this call, with the errors of that one; the driver's own opening can fail, too.
+ */
 #define VFIO_GROUP_GET_DEVICE_FD	_IO(VFIO_TYPE, VFIO_BASE + 6)
 
 /* ---- device files ---- */
@@ -388,7 +454,16 @@ struct vfio_irq_set {
 	(VFIO_IRQ_SET_ACTION_MASK | VFIO_IRQ_SET_ACTION_UNMASK | \
 	 VFIO_IRQ_SET_ACTION_TRIGGER)
 
-/* No argument. For devices with VFIO_DEVICE_FLAGS_RESET. */
+/**
+ * VFIO_DEVICE_RESET - bring one device back to where it began
+ *
+ * No argument. Returns 0 when the device is usable again; other devices are not
+ * touched. Mappings and eventfds stay. What the device did is stopped, its
+ * registers and the settings in its config space begin anew.
+ *
+ * EINVAL, ENOTTY: a device without VFIO_DEVICE_FLAGS_RESET has no such reset.
+ * EAGAIN: the kernel is at work on the device just now; nothing was done.
+ */
 #define VFIO_DEVICE_RESET	_IO(VFIO_TYPE, VFIO_BASE + 11)
 
 /* Regions and interrupts of a PCI device. Those it lacks have size or count 0;
@@ -540,7 +615,15 @@ struct vfio_device_gfx_plane_info {
 };
 #define VFIO_DEVICE_QUERY_GFX_PLANE	_IO(VFIO_TYPE, VFIO_BASE + 14)
 
-/* Argument: address of a __u32, the dmabuf_id. Returns a dma-buf descriptor. */
+/**
+ * VFIO_DEVICE_GET_GFX_DMABUF - the pixels of a plane as a dma-buf
+ *
+ * The argument is the address of a __u32, the @dmabuf_id that
+ * VFIO_DEVICE_QUERY_GFX_PLANE gave. Returns a descriptor; the plane's format is
+ * what that call said.
+ *
+ * ENOTTY: a device without a display. EINVAL and other errors are the driver's.
+ */
 #define VFIO_DEVICE_GET_GFX_DMABUF	_IO(VFIO_TYPE, VFIO_BASE + 15)
 
 /**
@@ -672,7 +755,12 @@ struct vfio_device_detach_iommufd_pt {
 
 /* ---- features ---- */
 
-/* SET: a VF token, 16 bytes, on a PF; programs that open its VFs must know it. */
+/**
+ * VFIO_DEVICE_FEATURE_PCI_VF_TOKEN - SET: the secret of a PF's VFs
+ *
+ * The data is 16 bytes, a UUID. Whoever opens a VF has to know it. ENOTTY on what
+ * is not a PF.
+ */
 #define VFIO_DEVICE_FEATURE_PCI_VF_TOKEN	(0)
 
 /**
@@ -742,7 +830,12 @@ struct vfio_precopy_info {
 };
 #define VFIO_MIG_GET_PRECOPY_INFO	_IO(VFIO_TYPE, VFIO_BASE + 21)
 
-/* SET, no data: the device may sleep until it is next touched through its file. */
+/**
+ * VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY - SET: the device may sleep
+ *
+ * No data. It wakes when it is next touched through its file, and may sleep again
+ * after that. EINVAL if it may already.
+ */
 #define VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY	3
 
 /**
@@ -756,7 +849,11 @@ struct vfio_device_low_power_entry_with_wakeup {
 };
 #define VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP	4
 
-/* SET, no data: no more sleeping. */
+/**
+ * VFIO_DEVICE_FEATURE_LOW_POWER_EXIT - SET: the device is to stay awake
+ *
+ * No data. The end of either LOW_POWER_ENTRY; the device is awake when it returns.
+ */
 #define VFIO_DEVICE_FEATURE_LOW_POWER_EXIT	5
 
 /**
@@ -785,7 +882,11 @@ struct vfio_device_feature_dma_logging_range {
 };
 #define VFIO_DEVICE_FEATURE_DMA_LOGGING_START	6
 
-/* SET, no data. */
+/**
+ * VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP - SET: note no more what it writes
+ *
+ * No data. What was noted and not reported is lost.
+ */
 #define VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP	7
 
 /**
@@ -850,7 +951,12 @@ struct vfio_device_feature_dma_buf {
 };
 #define VFIO_DEVICE_FEATURE_DMA_BUF	11
 
-/* SET, no data: VFIO_MIG_GET_PRECOPY_INFO may report VFIO_PRECOPY_INFO_REINIT. */
+/**
+ * VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2 - SET: I know about starting anew
+ *
+ * No data. From then on VFIO_MIG_GET_PRECOPY_INFO may report
+ * VFIO_PRECOPY_INFO_REINIT. No driver of 6.1 does: ENOTTY.
+ */
 #define VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2	12
 
 /* ---- type1 container ---- */
@@ -980,8 +1086,19 @@ struct vfio_iommu_type1_dma_unmap {
 };
 #define VFIO_IOMMU_UNMAP_DMA	_IO(VFIO_TYPE, VFIO_BASE + 14)
 
-/* No argument; for the first kind of SPAPR container. */
+/**
+ * VFIO_IOMMU_ENABLE - let the devices of a SPAPR container do DMA
+ *
+ * No argument. For VFIO_SPAPR_TCE_IOMMU, where the whole window counts as locked
+ * memory from then on. Type1 has no such switch: ENOTTY.
+ */
 #define VFIO_IOMMU_ENABLE	_IO(VFIO_TYPE, VFIO_BASE + 15)
+
+/**
+ * VFIO_IOMMU_DISABLE - the end of VFIO_IOMMU_ENABLE
+ *
+ * No argument. ENOTTY in a type1 container.
+ */
 #define VFIO_IOMMU_DISABLE	_IO(VFIO_TYPE, VFIO_BASE + 16)
 
 /**
@@ -1094,11 +1211,14 @@ struct vfio_eeh_pe_op {
 #define VFIO_EEH_PE_OP	_IO(VFIO_TYPE, VFIO_BASE + 21)
 
 /**
- * struct vfio_iommu_spapr_register_memory - announce memory before mapping it
+ * struct vfio_iommu_spapr_register_memory - for VFIO_IOMMU_SPAPR_REGISTER_MEMORY
  * @argsz: bytes passed
  * @flags: 0
- * @vaddr: its address in the calling process
+ * @vaddr: address of the memory in the calling process
  * @size: in bytes
+ *
+ * For VFIO_SPAPR_TCE_v2_IOMMU: memory is announced, and counted as locked, before
+ * any of it is mapped. VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY takes the same struct.
  */
 struct vfio_iommu_spapr_register_memory {
 	__u32 argsz;
@@ -1107,6 +1227,13 @@ struct vfio_iommu_spapr_register_memory {
 	__u64 size;
 };
 #define VFIO_IOMMU_SPAPR_REGISTER_MEMORY	_IO(VFIO_TYPE, VFIO_BASE + 17)
+
+/**
+ * VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY - the end of VFIO_IOMMU_SPAPR_REGISTER_MEMORY
+ *
+ * The argument is the address of a &struct vfio_iommu_spapr_register_memory with
+ * the same @vaddr and @size. None of it may be mapped any more.
+ */
 #define VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY	_IO(VFIO_TYPE, VFIO_BASE + 18)
 
 /**
