@@ -9,9 +9,10 @@
  * locks (ioas.lock, access.lock, span locks) as a visitor of the object. A
  * HWPT takes no visitors, see iommufd_object_abandon(): it is copied.
  *
- * Nothing is counted for the sake of this on the way of a mapping: sums over the
+ * Nothing is counted for the sake of this on the way of a map: sums over the
  * mappings are made here, so many at a time that nobody waits long. What happens
- * meanwhile may be in the sums or not. What is listed one by one has a limit;
+ * meanwhile may be in the sums or not. Maps so far are those that are there and
+ * those that were unmapped, which an unmap counts with the lock in its hands. What is listed one by one has a limit;
  * behind it a "more" line says that it was met.
  */
 #include <linux/iommu.h>
@@ -102,6 +103,9 @@ struct sums {
 	unsigned long areas;
 	unsigned long mapped;	/* bytes */
 	unsigned long pinned;	/* pages */
+	/* So far: of those that are there, and, by the last call, all that were. */
+	unsigned long nr_maps, nr_unmaps;
+	u64 maps_length, unmaps_length;
 };
 
 /*
@@ -121,6 +125,11 @@ static bool sum_some(struct ioas *ioas, unsigned long *from, struct sums *sums)
 	     area = area_next(area, ULONG_MAX), nr++) {
 		sums->areas++;
 		sums->mapped += area_length(area);
+		/* A map that fills may fail; it counts when it is done. */
+		if (area_is_ready(area) || area->state == AREA_LEAVING) {
+			sums->nr_maps++;
+			sums->maps_length += area_length(area);
+		}
 		first = area_first_page(area);
 		last = (area_offset(area) + area_length(area) - 1) >> PAGE_SHIFT;
 		switch (pinned_extent(area->pinned)) {
@@ -136,6 +145,8 @@ static bool sum_some(struct ioas *ioas, unsigned long *from, struct sums *sums)
 	}
 	if (area)
 		*from = area->iova.start;
+	sums->nr_unmaps = ioas->nr_unmaps;
+	sums->unmaps_length = ioas->unmapped;
 	mutex_unlock(&ioas->lock);
 
 	if (partly) {
@@ -208,11 +219,13 @@ static void show_ioas(struct seq_file *m, struct ioas *ioas, unsigned int users)
 	while (sum_some(ioas, &from, &sums))
 		if (fatal_signal_pending(current))
 			return;
-	seq_printf(m, "ioas:\tid=%u users=%u mappings=%lu mapped=%lu pinned=%lu align=%lu huge-pages=%d hwpts=%u accesses=%u\n",
+	seq_printf(m, "ioas:\tid=%u users=%u mappings=%lu mapped=%lu pinned=%lu align=%lu huge-pages=%d hwpts=%u accesses=%u maps=%lu unmaps=%lu map-bytes=%llu unmap-bytes=%llu\n",
 		   ioas->obj.id, users - 1, sums.areas, sums.mapped,
 		   sums.pinned << PAGE_SHIFT, READ_ONCE(ioas->align),
 		   !READ_ONCE(ioas->small_pages), READ_ONCE(ioas->nr_hwpts),
-		   READ_ONCE(ioas->nr_accesses));
+		   READ_ONCE(ioas->nr_accesses), sums.nr_maps + sums.nr_unmaps,
+		   sums.nr_unmaps, sums.maps_length + sums.unmaps_length,
+		   sums.unmaps_length);
 
 	mutex_lock(&ioas->lock);
 	show_ranges(m, ioas, &ioas->space.reserved, "reserved");

@@ -268,19 +268,31 @@ static bool chain_unmap(struct ioas *ioas, struct area *chain)
 /* How many areas are taken out while the lock is held. */
 #define ERASE_BURST	64
 
-/* Take a chain of @nr areas out of the tree; all that there are, at once. */
-static void chain_erase(struct ioas *ioas, struct area *chain, unsigned long nr)
+/*
+ * Take a chain of @nr areas, @length bytes, out of the tree; all that there are, at
+ * once. They are counted as unmapped, but for areas that never were ready, which
+ * come with @nr and @length 0.
+ */
+static void chain_erase(struct ioas *ioas, struct area *chain, unsigned long nr,
+			u64 length)
 {
+	unsigned long nr_erased = 0;
 	struct area *area;
 
 	mutex_lock(&ioas->lock);
 	if (nr > 1 && nr == ioas->space.areas.nr) {
 		iova_map_clear(&ioas->space.areas);
+		ioas->nr_unmaps += nr;
+		ioas->unmapped += length;
 		chain = NULL;
 	}
 	for (area = chain; area; area = area->next) {
 		iova_map_remove(&ioas->space.areas, &area->iova);
-		if (nr-- % ERASE_BURST || !area->next)
+		if (length) {
+			ioas->nr_unmaps++;
+			ioas->unmapped += area_length(area);
+		}
+		if (++nr_erased % ERASE_BURST || !area->next)
 			continue;
 		mutex_unlock(&ioas->lock);
 		cond_resched();
@@ -289,21 +301,28 @@ static void chain_erase(struct ioas *ioas, struct area *chain, unsigned long nr)
 	mutex_unlock(&ioas->lock);
 }
 
+/* What an unmap takes away. */
+struct leaving {
+	struct area *chain;
+	unsigned long nr;
+	u64 length;
+};
+
 /*
- * Unmap a chain of @nr areas that are marked as leaving, and forget them. Only
+ * Unmap a chain of areas that are marked as leaving, and forget them. Only
  * when every page table has been flushed are the pages let go of. Should a table
  * not have had what was in it, devices may still reach the pages: the areas stay
  * as they are, leaving for ever, until the table is gone.
  */
-static int chain_remove(struct ioas *ioas, struct area *chain, unsigned long nr)
+static int chain_remove(struct ioas *ioas, const struct leaving *leaving)
 {
 	bool is_pinned = !list_empty(&ioas->hwpts);
-	struct area *area;
+	struct area *area, *chain = leaving->chain;
 
 	if (!chain_unmap(ioas, chain))
 		return reason_set(ioas->ictx, -EIO,
 				  "a page table had not what was mapped: the memory stays pinned, see the kernel's log");
-	chain_erase(ioas, chain, nr);
+	chain_erase(ioas, chain, leaving->nr, leaving->length);
 	while ((area = chain)) {
 		chain = area->next;
 		if (is_pinned)
@@ -568,7 +587,7 @@ static int chain_map(struct ioas *ioas, struct area *chain, unsigned long offset
 
 err_empty:
 	chain_empty(ioas, chain, area);
-	chain_erase(ioas, chain, 0);
+	chain_erase(ioas, chain, 0, 0);
 err_unlock:
 	up_read(&ioas->tables_sem);
 err_free:
@@ -1353,13 +1372,6 @@ int ioas_ioctl_copy(struct iommufd_ucmd *ucmd)
 	return rc;
 }
 
-/* What an unmap takes away. */
-struct leaving {
-	struct area *chain;
-	unsigned long nr;
-	u64 length;
-};
-
 /* Mark what is mapped in [start, last] as leaving, and chain it; or nothing. */
 static int chain_leave(struct ioas *ioas, unsigned long start,
 		       unsigned long last, enum ioas_unmap_mode mode,
@@ -1458,7 +1470,7 @@ int ioas_unmap(struct ioas *ioas, unsigned long start, unsigned long last,
 		chain_ready(ioas, leaving.chain);
 		goto out_unlock;
 	}
-	rc = chain_remove(ioas, leaving.chain, leaving.nr);
+	rc = chain_remove(ioas, &leaving);
 out_unlock:
 	up_read(&ioas->tables_sem);
 	return rc;

@@ -104,8 +104,10 @@ struct ioas {
 	unsigned long align;		/* of IOVA, length, user address */
 	bool small_pages;		/* no large pages in the tables */
 
-	struct mutex lock;		/* short: the trees in space */
+	struct mutex lock;		/* short: the trees in space, unmap counts */
 	struct iova_space space;
+	unsigned long nr_unmaps;	/* areas that were, to show */
+	u64 unmapped;			/* their bytes; may wrap */
 	wait_queue_head_t unpinned;	/* some area's nr_pins became 0 */
 };
 

@@ -294,6 +294,43 @@ TEST_F(numbers, are_those_of_what_is_mapped)
 	EXPECT_EQ(0, value(self->fd, "failures"));
 }
 
+/* Maps and unmaps so far: each that was done, none that failed. */
+TEST_F(numbers, maps_and_unmaps_are_counted)
+{
+	uint8_t *none = pages_alloc(PAGE);
+	unsigned long iova;
+	unsigned int i;
+
+	ASSERT_NE(NULL, none);
+	ASSERT_EQ(0, munmap(none, PAGE));
+	EXPECT_TRUE(has(self->fd, "ioas", "id=%u maps=0 unmaps=0 map-bytes=0 unmap-bytes=0",
+			self->ioas));
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(0, ioas_map_fixed(self->fd, self->ioas, RD, self->buf,
+					    LENGTH, BASE));
+		EXPECT_EQ(-EEXIST, ioas_map_fixed(self->fd, self->ioas, RD, self->buf,
+						  LENGTH, BASE));
+		/* (without a table nobody looks at the memory) */
+		if (variant->tables)
+			EXPECT_EQ(-EFAULT, ioas_map_fixed(self->fd, self->ioas, RW, none,
+							  PAGE, BASE + MiB));
+		EXPECT_TRUE(has(self->fd, "ioas", "id=%u maps=%u unmaps=%u map-bytes=%lu unmap-bytes=%lu",
+				self->ioas, i + 1, i, (i + 1) * LENGTH, i * LENGTH));
+		ASSERT_EQ(0, ioas_unmap(self->fd, self->ioas, BASE, LENGTH, NULL));
+	}
+	/* Some of many, more than are erased at once; then all. */
+	for (i = 0; i < 200; i++) {
+		iova = BASE + i * 2 * PAGE;
+		ASSERT_EQ(0, ioas_map_fixed(self->fd, self->ioas, RD, self->buf, PAGE, iova));
+	}
+	ASSERT_EQ(0, ioas_unmap(self->fd, self->ioas, BASE, 150 * 2 * PAGE, NULL));
+	EXPECT_TRUE(has(self->fd, "ioas", "id=%u mappings=50 maps=203 unmaps=153 map-bytes=%lu unmap-bytes=%lu",
+			self->ioas, 3 * LENGTH + 200 * PAGE, 3 * LENGTH + 150 * PAGE));
+	ASSERT_EQ(0, ioas_unmap_all(self->fd, self->ioas, NULL));
+	EXPECT_TRUE(has(self->fd, "ioas", "id=%u mappings=0 maps=203 unmaps=203 map-bytes=%lu unmap-bytes=%lu",
+			self->ioas, 3 * LENGTH + 200 * PAGE, 3 * LENGTH + 200 * PAGE));
+}
+
 TEST_F(numbers, devices_and_tables_are_where_they_are)
 {
 	unsigned int i;
@@ -1032,7 +1069,7 @@ TEST_F(fdinfo, does_not_wait_for_user_memory)
 	start = now();
 	EXPECT_TRUE(has(self->fd, "mapping", "ioas=%u start=0x100000 last=0x103fff state=filling",
 			self->ioas));
-	EXPECT_TRUE(has(self->fd, "ioas", "id=%u mappings=1 mapped=%lu pinned=0 users=2",
+	EXPECT_TRUE(has(self->fd, "ioas", "id=%u mappings=1 mapped=%lu pinned=0 users=2 maps=0",
 			self->ioas, 4 * PAGE));
 	EXPECT_EQ(4 * PAGE, value(self->fd, "charged"));
 	EXPECT_EQ(-EBUSY, ioas_unmap(self->fd, self->ioas, MiB, 4 * PAGE, NULL));
