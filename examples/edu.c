@@ -27,6 +27,7 @@
 
 #include <linux/vfio.h>
 
+#include "memory.h"
 #include "vfio-cdev.h"
 
 #define EDU_VENDOR	0x1234
@@ -663,6 +664,41 @@ out_free:
 	return rc;
 }
 
+/* Memory as large as that of a virtual machine, in one map; the device uses both ends. */
+static int test_memory(struct edu *edu, uint64_t iova, uint64_t length, bool percent)
+{
+	uint8_t *memory = memory_get("edu", length, percent), *last;
+	char what[96];
+	int rc;
+
+	if (!memory)
+		return -ENOMEM;
+	last = memory + length - PAGE;
+	if (vcdev_map(edu->ctx, edu->ioas, memory, length, iova, VCDEV_MAP_RW, &err)) {
+		rc = fail_lib("map large memory");
+		goto out_free;
+	}
+	fill(memory, COPY, 30);
+	rc = dma_in(edu, iova, COPY);
+	if (rc)
+		goto out_unmap;
+	fill(last, PAGE, 31);
+	rc = dma_out(edu, iova + length - PAGE, COPY);
+	if (rc)
+		goto out_unmap;
+	snprintf(what, sizeof(what), "0x%" PRIx64 " bytes in one map, DMA from end to end", length);
+	if (is_filled_partly(last, COPY, 30, length == PAGE ? 30 : 31))
+		ok(what);
+	else
+		rc = fail(what);
+out_unmap:
+	if (vcdev_unmap(edu->ctx, edu->ioas, iova, length, NULL, &err) && !rc)
+		rc = fail_lib("unmap");
+out_free:
+	memory_free(memory, length);
+	return rc;
+}
+
 /*
  * Close the device while a copy is under way (it starts 100 ms later): it must
  * not arrive. The context stays open, so the memory is still pinned and mapped.
@@ -713,14 +749,17 @@ static void usage(FILE *out)
 	      "  --stray     DMA to unmapped and read-only IOVAs, which must be stopped\n"
 	      "  --detach    DMA of the detached device, which must be stopped\n"
 	      "  --close     DMA of the closed device, which must be stopped\n"
-	      "  --all       all of these\n"
+	      "  --memory N  map so much (64M, 2G), brought in by all processors ahead of\n"
+	      "              the map, and use both ends of it. The device must reach them\n"
+	      "  --percent   tell how far that is in lines, not by a bar\n"
+	      "  --all       all of the above but --memory\n"
 	      "\n"
 	      "Exit status: 0 if every step was verified, 1 if not, 2 for wrong usage.\n",
 	      out);
 }
 
 enum { OPT_IOVA = 256, OPT_INTX, OPT_REPLACE, OPT_STRAY, OPT_DETACH, OPT_CLOSE,
-	OPT_ALL, OPT_GROUP, OPT_CONTAINER };
+	OPT_ALL, OPT_GROUP, OPT_CONTAINER, OPT_MEMORY, OPT_PERCENT };
 
 int main(int argc, char **argv)
 {
@@ -733,12 +772,15 @@ int main(int argc, char **argv)
 		{ "stray", no_argument, NULL, OPT_STRAY },
 		{ "detach", no_argument, NULL, OPT_DETACH },
 		{ "close", no_argument, NULL, OPT_CLOSE },
+		{ "memory", required_argument, NULL, OPT_MEMORY },
+		{ "percent", no_argument, NULL, OPT_PERCENT },
 		{ "all", no_argument, NULL, OPT_ALL },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 }
 	};
 	bool intx = false, replace = false, stray = false, detach = false, closed = false;
-	uint64_t iova = DEFAULT_IOVA;
+	uint64_t iova = DEFAULT_IOVA, memory = 0;
+	bool percent = false;
 	enum way way = WAY_CDEV;
 	struct edu edu;
 	int option, rc;
@@ -775,6 +817,15 @@ int main(int argc, char **argv)
 		case OPT_CLOSE:
 			closed = true;
 			break;
+		case OPT_MEMORY:
+			if (!memory_size(optarg, &memory)) {
+				fprintf(stderr, "edu: --memory needs a size in whole pages\n");
+				return 2;
+			}
+			break;
+		case OPT_PERCENT:
+			percent = true;
+			break;
 		case OPT_ALL:
 			replace = stray = detach = closed = true;
 			break;
@@ -796,6 +847,8 @@ int main(int argc, char **argv)
 		rc = test_dma(&edu, iova);
 	if (!rc)
 		rc = test_irq(&edu, iova, intx);
+	if (!rc && memory)
+		rc = test_memory(&edu, iova, memory, percent);
 	if (!rc && replace)
 		rc = test_replace(&edu, iova);
 	if (!rc && stray)

@@ -17,6 +17,7 @@
 
 #include <linux/vfio.h>
 
+#include "memory.h"
 #include "nvme.h"
 
 #define DEFAULT_IOVA	0x10000000
@@ -27,10 +28,10 @@
 
 struct options {
 	const char *device, *write_file, *read_file;
-	uint64_t lba, count, iova;
+	uint64_t lba, count, iova, memory;
 	uint32_t nsid;
 	unsigned int depth;
-	bool verify, selftest, replace, stray;
+	bool verify, selftest, replace, stray, percent;
 	enum nvme_way way;
 };
 
@@ -364,6 +365,47 @@ out_free:
 	return rc;
 }
 
+/* Memory as large as that of a virtual machine, in one map; a block arrives at both ends. */
+static int check_memory(struct nvme *nvme, uint64_t lba, uint64_t length, bool percent)
+{
+	char *memory, *last, what[96];
+	struct vcdev_error err;
+	uint64_t iova;
+	int rc, status;
+
+	rc = nvme_read(nvme, lba, 1, 0);
+	if (rc) {
+		fail_driver(nvme, "read", rc);
+		return rc;
+	}
+	memory = memory_get("nvme", length, percent);
+	if (!memory)
+		return -ENOMEM;
+	last = memory + length - nvme->block_size;
+	/* Anywhere: it may well be too large for what is free below the MSI window. */
+	if (vcdev_map_any(nvme->ctx, nvme->ioas, memory, length, VCDEV_MAP_RW, &iova, &err)) {
+		fprintf(stderr, "nvme: map large memory: %s\n", err.text);
+		rc = err.code;
+		goto out_free;
+	}
+	memset(memory, 0x5a, nvme->block_size);
+	memset(last, 0x5a, nvme->block_size);
+	snprintf(what, sizeof(what), "0x%" PRIx64 " bytes in one map, DMA to both ends", length);
+	rc = nvme_read_to(nvme, lba, iova, &status);
+	if (!rc && !status)
+		rc = nvme_read_to(nvme, lba, iova + length - nvme->block_size, &status);
+	if (rc || status || memcmp(memory, nvme_data(nvme), nvme->block_size) ||
+	    memcmp(last, nvme_data(nvme), nvme->block_size))
+		rc = fail(what);
+	else
+		ok(what);
+	if (vcdev_unmap(nvme->ctx, nvme->ioas, iova, length, NULL, &err) && !rc)
+		rc = fail("unmap");
+out_free:
+	memory_free(memory, length);
+	return rc;
+}
+
 /* The blocks that are tried are saved before and put back after. */
 static int run_tests(struct nvme *nvme, const struct options *options)
 {
@@ -418,6 +460,9 @@ static void usage(FILE *out)
 	      "                 are put back\n"
 	      "  --replace      the same with the IOAS replaced between the commands\n"
 	      "  --stray        DMA to where nothing is mapped, which must be stopped\n"
+	      "  --memory N     map so much (64M, 2G), brought in by all processors ahead of\n"
+	      "                 the map, and read to both ends of it\n"
+	      "  --percent      tell how far that is in lines, not by a bar\n"
 	      "  --group        open it by its IOMMU group, with /dev/iommu as the container\n"
 	      "  --container    the same with /dev/vfio/vfio; neither with --replace\n"
 	      "\n"
@@ -441,7 +486,8 @@ static bool parse_u64(const char *text, uint64_t *value)
 
 enum {
 	OPT_WRITE = 256, OPT_READ, OPT_VERIFY, OPT_SELFTEST, OPT_REPLACE, OPT_LBA, OPT_COUNT,
-	OPT_NSID, OPT_DEPTH, OPT_IOVA, OPT_GROUP, OPT_CONTAINER, OPT_STRAY,
+	OPT_NSID, OPT_DEPTH, OPT_IOVA, OPT_GROUP, OPT_CONTAINER, OPT_STRAY, OPT_MEMORY,
+	OPT_PERCENT,
 };
 
 /* Returns 0, 2 for a wrong command line, or 3 if all is said and done. */
@@ -456,6 +502,8 @@ static int parse(int argc, char **argv, struct options *options)
 		{ "selftest", no_argument, NULL, OPT_SELFTEST },
 		{ "replace", no_argument, NULL, OPT_REPLACE },
 		{ "stray", no_argument, NULL, OPT_STRAY },
+		{ "memory", required_argument, NULL, OPT_MEMORY },
+		{ "percent", no_argument, NULL, OPT_PERCENT },
 		{ "lba", required_argument, NULL, OPT_LBA },
 		{ "count", required_argument, NULL, OPT_COUNT },
 		{ "nsid", required_argument, NULL, OPT_NSID },
@@ -494,6 +542,12 @@ static int parse(int argc, char **argv, struct options *options)
 			break;
 		case OPT_STRAY:
 			options->stray = true;
+			break;
+		case OPT_MEMORY:
+			good = memory_size(optarg, &options->memory);
+			break;
+		case OPT_PERCENT:
+			options->percent = true;
 			break;
 		case OPT_LBA:
 			good = parse_u64(optarg, &options->lba);
@@ -556,6 +610,8 @@ int main(int argc, char **argv)
 		rc = run_tests(&nvme, &options);
 	if (!rc && options.stray)
 		rc = check_stray(&nvme, options.lba);
+	if (!rc && options.memory)
+		rc = check_memory(&nvme, options.lba, options.memory, options.percent);
 out_close:
 	nvme_close(&nvme);
 	return rc ? 1 : 0;

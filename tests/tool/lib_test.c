@@ -9,8 +9,10 @@
  *			which a process has open; a disk of 0000:02:00.0 is mounted;
  *			the function 0000:05:00.0 has the cdev vfio5, 1:3
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -194,6 +196,23 @@ static bool count_progress(uint64_t done, uint64_t total, void *arg)
 	return true;
 }
 
+/* The most threads that there were */
+static bool count_threads(uint64_t done, uint64_t total, void *arg)
+{
+	unsigned int *most = arg, nr = 0;
+	DIR *dir = opendir("/proc/self/task");
+	struct dirent *entry;
+
+	(void)done, (void)total;
+	while (dir && (entry = readdir(dir)))
+		nr += entry->d_name[0] != '.';
+	if (dir)
+		closedir(dir);
+	if (nr > *most)
+		*most = nr;
+	return true;
+}
+
 static bool stop_at_once(uint64_t done, uint64_t total, void *arg)
 {
 	(void)done, (void)total, (void)arg;
@@ -210,6 +229,33 @@ static size_t count_present(void *mem, size_t length)
 	for (i = 0; i < length >> 12; i++)
 		nr += pages[i] & 1;
 	return nr;
+}
+
+/* As many threads as processors that the caller may use; here, one and all. */
+static void test_populate_affinity(size_t length)
+{
+	unsigned int most = 0, first = 0;
+	struct vcdev_error err;
+	cpu_set_t all, one;
+	char *mem;
+
+	mem = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (sched_getaffinity(0, sizeof(all), &all))
+		return;
+	while (!CPU_ISSET(first, &all))
+		first++;
+	CPU_ZERO(&one);
+	CPU_SET(first, &one);
+	sched_setaffinity(0, sizeof(one), &one);
+	check("on one processor it is one thread",
+	      !vcdev_populate(mem, length, 0, count_threads, &most, &err) && most == 1);
+	sched_setaffinity(0, sizeof(all), &all);
+	madvise(mem, length, MADV_DONTNEED);
+	most = 0;
+	check("and never more than processors",
+	      !vcdev_populate(mem, length, 0, count_threads, &most, &err) &&
+	      most <= (unsigned int)CPU_COUNT(&all));
+	munmap(mem, length);
 }
 
 static void test_populate(void)
@@ -234,6 +280,7 @@ static void test_populate(void)
 		      progress[0] == length && !progress[1] && progress[2]);
 		munmap(mem, length);
 	}
+	test_populate_affinity(length);
 	mem = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	check("it can be stopped", vcdev_populate(mem, length, 1, stop_at_once, NULL, &err) ==
 	      -ECANCELED && count_present(mem, length) < nr);

@@ -9,6 +9,7 @@
  *
  *	edu: CLAIM: ok			a step that was verified
  *	edu: CLAIM: FAILED		one that was not
+ *	edu: 12%			how far a long step is
  *	edu: anything else		a remark, or why it could not go on
  */
 #include <errno.h>
@@ -28,6 +29,7 @@
 #include "examples.h"
 #include "json.h"
 #include "options.h"
+#include "size.h"
 
 /**
  * struct kind - a kind of device that can be tested
@@ -54,6 +56,7 @@ static const struct kind kind_vcopy = { "copy", example_copy, { NULL }, 3 };
  * struct test - one that is running
  * @kind: of which kind
  * @device: what the user called it
+ * @memory: size of large memory to try, or NULL
  * @steps: claims that were made
  * @failed: those that were not kept
  * @json: array of results, or NULL for text
@@ -62,7 +65,7 @@ static const struct kind kind_vcopy = { "copy", example_copy, { NULL }, 3 };
  */
 struct test {
 	const struct kind *kind;
-	const char *device;
+	const char *device, *memory;
 	unsigned int steps, failed;
 	struct json_object *json;
 	int rc;
@@ -75,14 +78,15 @@ struct test {
 
 static void bar_show(struct test *test, const char *text)
 {
-	unsigned int done = test->kind->steps ? test->steps * BAR / test->kind->steps : 0, i;
+	unsigned int all = test->kind->steps + !!test->memory;
+	unsigned int done = all ? test->steps * BAR / all : 0, i;
 
 	if (!isatty(2) || tool_quiet)
 		return;
 	fputs("\r\033[K[", stderr);
 	for (i = 0; i < BAR; i++)
 		fputc(i < done ? '#' : '.', stderr);
-	fprintf(stderr, "] %u/%u %s", test->steps, test->kind->steps, text);
+	fprintf(stderr, "] %u/%u %s", test->steps, all, text);
 	fflush(stderr);
 	test->bar = true;
 }
@@ -124,14 +128,29 @@ static void result(struct test *test, const char *claim, bool good)
 	fflush(stdout);
 }
 
+/* "12%", of memory that is brought in */
+static bool is_percent(const char *text)
+{
+	size_t digits = strspn(text, "0123456789");
+
+	return digits && !strcmp(text + digits, "%");
+}
+
 static void line(struct test *test, char *text)
 {
+	char memory[32];
+
 	size_t length = strlen(test->kind->name);
 
 	if (!strncmp(text, test->kind->name, length) && !strncmp(text + length, ": ", 2))
 		text += length + 2;
 	if (!strcmp(text, "all ok"))
 		return;
+	if (is_percent(text)) {
+		snprintf(memory, sizeof(memory), "memory %.8s", text);
+		bar_show(test, memory);
+		return;
+	}
 	if (ends_with(text, ": ok")) {
 		result(test, text, true);
 	} else if (ends_with(text, ": FAILED")) {
@@ -149,12 +168,17 @@ static void line(struct test *test, char *text)
 
 static void be_child(const struct test *test, int out)
 {
-	const char *argv[8] = { test->kind->name };
+	const char *argv[12] = { test->kind->name };
 	char pid[16];
 	int argc;
 
 	for (argc = 1; argc < 5 && test->kind->arguments[argc - 1]; argc++)
 		argv[argc] = test->kind->arguments[argc - 1];
+	if (test->memory) {
+		argv[argc++] = "--memory";
+		argv[argc++] = test->memory;
+		argv[argc++] = "--percent";
+	}
 	argv[argc++] = test->device;
 	if (dup2(out, 1) < 0 || dup2(out, 2) < 0)
 		_exit(EXIT_FAILED);
@@ -321,19 +345,21 @@ static const struct kind *kind_of(const char *name, bool may_write, struct vcdev
 
 static int run_test(int argc, char **argv)
 {
-	const char *timeout = NULL;
+	const char *timeout = NULL, *memory = NULL;
 	bool json = false, may_write = false;
 	const struct option_of table[] = {
 		{ "json", 'j', &json, NULL },
 		{ "yes", 'y', &may_write, NULL },
 		{ "timeout", 't', NULL, &timeout },
+		{ "memory", 'm', NULL, &memory },
 		{ 0 }
 	};
 	struct json_object *root = NULL;
 	struct test test = { 0 };
 	struct vcdev_error err;
+	char *end, bytes[32];
 	long seconds = 120;
-	char *end;
+	uint64_t size;
 	int first, status;
 
 	first = parse_option_table(&command_test, argc, argv, table);
@@ -346,10 +372,18 @@ static int run_test(int argc, char **argv)
 		if (*timeout < '0' || *timeout > '9' || *end || seconds < 1 || seconds > 86400)
 			return report_usage("test", "'%s' is no number of seconds", timeout);
 	}
+	if (memory && (!size_parse(memory, &size) || !size || size % 4096))
+		return report_usage("test", "'%s' is no size in whole pages", memory);
 	test.device = argv[first];
 	test.kind = kind_of(test.device, may_write, &err);
 	if (!test.kind)
 		return report(test.device, "test", &err);
+	if (memory && test.kind == &kind_vcopy)
+		return report_usage("test", "--memory is not for the sample device");
+	if (memory) {
+		snprintf(bytes, sizeof(bytes), "%" PRIu64, size);
+		test.memory = bytes;
+	}
 	if (test.kind == &kind_nvme && !tool_quiet)
 		fprintf(stderr, "vfio-cdev: %s: test: it is only read from\n"
 			"  next: --yes writes its first blocks, too, and puts them back\n",
@@ -372,11 +406,14 @@ static int run_test(int argc, char **argv)
 
 const struct command command_test = {
 	.name = "test",
-	.args = "[--yes] [--json] DEVICE",
+	.args = "[--yes] [--memory SIZE] [--json] DEVICE",
 	.summary = "try DMA both ways, interrupts and the stop at the boundary",
 	.details =
 		"  -y, --yes        write to an NVMe namespace, too: its first blocks are saved,\n"
 		"                   written with random data, read, and put back\n"
+		"  -m, --memory SIZE  also map so much memory at once (4G), as for a virtual\n"
+		"                   machine, brought in by all processors ahead of the map, and\n"
+		"                   have the device write to both ends of it\n"
 		"  -t, --timeout N  give up after so many seconds (120)\n"
 		"  -j, --json       machine-readable\n"
 		"\n"
