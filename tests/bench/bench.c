@@ -37,617 +37,15 @@
 #include <linux/iommufd.h>
 #include <linux/vfio.h>
 
-#include "floor/floor_uapi.h"
+#include "bench.h"
 
-#define KIB		1024ull
-#define MIB		(1024 * KIB)
-#define PG		4096ull
-#define HUGE2M		(2 * MIB)
-#define BASE		(4096 * MIB)	/* clear of the MSI window at 0xfee00000 */
-#define STRIDE		(2 * PG)	/* small mappings never touch each other */
-#define SLOTS		65536u
 #define MANY		50000u
 #define WINDOW		1000u
 
-#ifndef MAP_HUGE_2MB
-#define MAP_HUGE_2MB	(21 << 26)
-#endif
-
-static const char *bdf = "0000:02:00.0";
-static const char *iommufd_path = "/dev/iommu";
-static const char *cdev_path;
 static const char *cases = "Aabcdefgh";
 static int reps = 3;
 static int want_mem = 1;
 static int trace_windows;
-
-/* ---- output ---------------------------------------------------------- */
-
-static char *outbuf;
-static size_t outlen;
-
-static void out(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	outlen += vsnprintf(outbuf + outlen, (1 << 20) - outlen, fmt, ap);
-	va_end(ap);
-}
-
-static void flush_out(void)
-{
-	size_t off = 0;
-
-	while (off < outlen) {
-		ssize_t n = write(1, outbuf + off, outlen - off);
-
-		if (n <= 0)
-			break;
-		off += n;
-	}
-	outlen = 0;
-}
-
-static void die(const char *fmt, ...)
-{
-	va_list ap;
-	int e = errno;
-
-	flush_out();
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fprintf(stderr, ": %s\n", strerror(e));
-	exit(1);
-}
-
-/* ---- clocks ---------------------------------------------------------- */
-
-static uint64_t now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
-}
-
-/* A million turns of two instructions. Without --icount it shows here. */
-static double ns_per_instruction(void)
-{
-	unsigned long turns = 1000000;
-	uint64_t start = now();
-
-	__asm__ volatile("1: dec %0; jnz 1b" : "+r"(turns));
-	return (now() - start) / 2e6;
-}
-
-/*
- * nopl with an address that is found nowhere else: what is between these two is
- * counted by function, see profile.c.
- */
-static inline __attribute__((always_inline)) void mark_begin(const int nr)
-{
-	__asm__ volatile("nopl 0x5eed0000+%c0(%%rax,%%rax,1)" : : "i"(nr));
-}
-
-static inline __attribute__((always_inline)) void mark_end(const int nr)
-{
-	__asm__ volatile("nopl 0x5eee0000+%c0(%%rax,%%rax,1)" : : "i"(nr));
-}
-
-enum { MARK_D, MARK_E_MAP, MARK_E_UNMAP, MARK_F, MARK_BIG_MAP, MARK_BIG_UNMAP };
-
-/* ---- backends -------------------------------------------------------- */
-
-struct backend {
-	const char *name;
-	void (*open)(void);
-	void (*close)(void);
-	int (*map)(uint64_t va, uint64_t iova, uint64_t len);
-	int (*unmap)(uint64_t iova, uint64_t len);
-	int (*unmap_all)(void);
-	/* what only iommufd can do: cases g and h */
-	void (*copies)(void);
-	void (*tables)(void);
-};
-
-static int container = -1, vfio_group = -1, device = -1;
-
-static int group_number(void)
-{
-	char path[128], link[256], *slash;
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group", bdf);
-	n = readlink(path, link, sizeof(link) - 1);
-	if (n < 0)
-		die("%s", path);
-	link[n] = 0;
-	slash = strrchr(link, '/');
-	return atoi(slash ? slash + 1 : link);
-}
-
-static void type1_open(void)
-{
-	struct vfio_group_status st = { .argsz = sizeof(st) };
-	char path[64];
-
-	container = open("/dev/vfio/vfio", O_RDWR);
-	if (container < 0)
-		die("/dev/vfio/vfio");
-	snprintf(path, sizeof(path), "/dev/vfio/%d", group_number());
-	vfio_group = open(path, O_RDWR);
-	if (vfio_group < 0)
-		die("%s", path);
-	if (ioctl(vfio_group, VFIO_GROUP_GET_STATUS, &st) ||
-	    !(st.flags & VFIO_GROUP_FLAGS_VIABLE))
-		die("group is not viable");
-	if (ioctl(vfio_group, VFIO_GROUP_SET_CONTAINER, &container))
-		die("VFIO_GROUP_SET_CONTAINER");
-	if (ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
-		die("VFIO_SET_IOMMU");
-	device = ioctl(vfio_group, VFIO_GROUP_GET_DEVICE_FD, bdf);
-	if (device < 0)
-		die("VFIO_GROUP_GET_DEVICE_FD %s", bdf);
-}
-
-static void close_all(int *fds[], int n)
-{
-	int i;
-
-	for (i = 0; i < n; i++) {
-		if (*fds[i] >= 0)
-			close(*fds[i]);
-		*fds[i] = -1;
-	}
-}
-
-static void type1_close(void)
-{
-	int *fds[] = { &device, &vfio_group, &container };
-
-	close_all(fds, 3);
-}
-
-static int type1_map(uint64_t va, uint64_t iova, uint64_t len)
-{
-	struct vfio_iommu_type1_dma_map m = {
-		.argsz = sizeof(m),
-		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
-		.vaddr = va, .iova = iova, .size = len,
-	};
-
-	return ioctl(container, VFIO_IOMMU_MAP_DMA, &m);
-}
-
-static int type1_unmap(uint64_t iova, uint64_t len)
-{
-	struct vfio_iommu_type1_dma_unmap u = {
-		.argsz = sizeof(u), .iova = iova, .size = len,
-	};
-
-	if (ioctl(container, VFIO_IOMMU_UNMAP_DMA, &u))
-		return -1;
-	return u.size == len ? 0 : (errno = ERANGE, -1);
-}
-
-static int type1_unmap_all(void)
-{
-	struct vfio_iommu_type1_dma_unmap u = {
-		.argsz = sizeof(u), .flags = VFIO_DMA_UNMAP_FLAG_ALL,
-	};
-
-	return ioctl(container, VFIO_IOMMU_UNMAP_DMA, &u);
-}
-
-static const struct backend type1_backend = {
-	"type1", type1_open, type1_close, type1_map, type1_unmap, type1_unmap_all,
-	NULL, NULL,
-};
-
-static const struct backend container_backend = {
-	"container", type1_open, type1_close, type1_map, type1_unmap,
-	type1_unmap_all, NULL, NULL,
-};
-
-static int ifd = -1;
-static uint32_t ioas, src_ioas, devid;
-
-static uint32_t new_ioas(void)
-{
-	struct iommu_ioas_alloc a = { .size = sizeof(a) };
-
-	if (ioctl(ifd, IOMMU_IOAS_ALLOC, &a))
-		die("IOMMU_IOAS_ALLOC");
-	return a.out_ioas_id;
-}
-
-/* A page table of its own for this IOAS: filled at once, attached to nothing. */
-static uint32_t new_table(uint32_t id)
-{
-	struct iommu_hwpt_alloc h = {
-		.size = sizeof(h), .dev_id = devid, .pt_id = id,
-	};
-
-	if (ioctl(ifd, IOMMU_HWPT_ALLOC, &h))
-		die("IOMMU_HWPT_ALLOC");
-	return h.out_hwpt_id;
-}
-
-static void destroy(uint32_t id)
-{
-	struct iommu_destroy d = { .size = sizeof(d), .id = id };
-
-	if (ioctl(ifd, IOMMU_DESTROY, &d))
-		die("IOMMU_DESTROY");
-}
-
-/* Attach the device, or move it there if it is attached already. */
-static void attach(uint32_t id)
-{
-	struct vfio_device_attach_iommufd_pt at = {
-		.argsz = sizeof(at), .pt_id = id,
-	};
-
-	if (ioctl(device, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &at))
-		die("VFIO_DEVICE_ATTACH_IOMMUFD_PT");
-}
-
-static void iommufd_open(void)
-{
-	struct vfio_device_bind_iommufd b = { .argsz = sizeof(b) };
-	char dir[128], path[PATH_MAX];
-	struct dirent *d;
-	DIR *dp;
-
-	if (!cdev_path) {
-		snprintf(dir, sizeof(dir), "/sys/bus/pci/devices/%s/vfio-dev", bdf);
-		dp = opendir(dir);
-		if (!dp)
-			die("%s", dir);
-		while ((d = readdir(dp)))
-			if (!strncmp(d->d_name, "vfio", 4)) {
-				snprintf(path, sizeof(path),
-					 "/dev/vfio/devices/%s", d->d_name);
-				cdev_path = strdup(path);
-			}
-		closedir(dp);
-		if (!cdev_path)
-			die("no cdev below %s", dir);
-	}
-	ifd = open(iommufd_path, O_RDWR);
-	if (ifd < 0)
-		die("%s", iommufd_path);
-	device = open(cdev_path, O_RDWR);
-	if (device < 0)
-		die("%s", cdev_path);
-	b.iommufd = ifd;
-	if (ioctl(device, VFIO_DEVICE_BIND_IOMMUFD, &b))
-		die("VFIO_DEVICE_BIND_IOMMUFD");
-	devid = b.out_devid;
-	ioas = new_ioas();
-	src_ioas = new_ioas();
-	attach(ioas);
-}
-
-static void iommufd_close(void)
-{
-	int *fds[] = { &device, &ifd };
-
-	close_all(fds, 2);
-}
-
-#define IOAS_RW (IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE | \
-		 IOMMU_IOAS_MAP_WRITEABLE)
-
-static int ioas_map(uint32_t id, uint64_t va, uint64_t iova, uint64_t len)
-{
-	struct iommu_ioas_map m = {
-		.size = sizeof(m), .flags = IOAS_RW, .ioas_id = id,
-		.user_va = va, .length = len, .iova = iova,
-	};
-
-	return ioctl(ifd, IOMMU_IOAS_MAP, &m);
-}
-
-static int ioas_unmap(uint32_t id, uint64_t iova, uint64_t len)
-{
-	struct iommu_ioas_unmap u = {
-		.size = sizeof(u), .ioas_id = id, .iova = iova, .length = len,
-	};
-
-	return ioctl(ifd, IOMMU_IOAS_UNMAP, &u);
-}
-
-static int iommufd_map(uint64_t va, uint64_t iova, uint64_t len)
-{
-	return ioas_map(ioas, va, iova, len);
-}
-
-static int iommufd_unmap(uint64_t iova, uint64_t len)
-{
-	return ioas_unmap(ioas, iova, len);
-}
-
-static int iommufd_unmap_all(void)
-{
-	return ioas_unmap(ioas, 0, UINT64_MAX);
-}
-
-static int ioas_copy(uint32_t to, uint32_t from, uint64_t iova, uint64_t len)
-{
-	struct iommu_ioas_copy c = {
-		.size = sizeof(c), .flags = IOAS_RW, .dst_ioas_id = to,
-		.src_ioas_id = from, .length = len, .dst_iova = iova,
-		.src_iova = iova,
-	};
-
-	return ioctl(ifd, IOMMU_IOAS_COPY, &c);
-}
-
-static void iommufd_copies(void);
-static void iommufd_tables(void);
-
-static const struct backend iommufd_backend = {
-	"iommufd", iommufd_open, iommufd_close, iommufd_map, iommufd_unmap, iommufd_unmap_all,
-	iommufd_copies, iommufd_tables,
-};
-
-static int floor_fd = -1;
-static struct floor_knobs knobs = {
-	.batch = 512, .use_sg = 0, .remember = 1, .folio_step = 0,
-};
-
-static void floor_open(void)
-{
-	floor_fd = open("/dev/iommu_floor", O_RDWR);
-	if (floor_fd < 0)
-		die("/dev/iommu_floor");
-	if (ioctl(floor_fd, FLOOR_KNOBS, &knobs))
-		die("FLOOR_KNOBS");
-}
-
-static void floor_close(void)
-{
-	close(floor_fd);
-}
-
-static int floor_map(uint64_t va, uint64_t iova, uint64_t len)
-{
-	struct floor_range r = { .va = va, .iova = iova, .len = len };
-
-	return ioctl(floor_fd, FLOOR_MAP, &r);
-}
-
-static int floor_unmap(uint64_t iova, uint64_t len)
-{
-	struct floor_range r = { .iova = iova, .len = len };
-
-	return ioctl(floor_fd, FLOOR_UNMAP, &r);
-}
-
-static int floor_unmap_all(void)
-{
-	struct floor_range r = {
-		.iova = BASE, .len = PG, .stride = STRIDE, .count = SLOTS,
-	};
-
-	return ioctl(floor_fd, FLOOR_UNMAP_MANY, &r);
-}
-
-static const struct backend floor_backend = {
-	"floor", floor_open, floor_close, floor_map, floor_unmap, floor_unmap_all,
-	NULL, NULL,
-};
-
-static const struct backend *be;
-
-/* ---- memory accounting ----------------------------------------------- */
-
-struct mem {
-	uint64_t free_kib;	/* buddy plus per-cpu lists, so exact */
-	uint64_t slab_kib;
-};
-
-#define MAX_CACHES 400
-struct cache {
-	char name[48];
-	uint64_t objs, size;
-};
-
-static struct mem mem_now(void)
-{
-	struct mem m = { 0 };
-	char line[256];
-	uint64_t v;
-	FILE *f;
-
-	f = fopen("/proc/sys/vm/stat_refresh", "w");
-	if (f) {
-		fputs("1\n", f);
-		fclose(f);
-	}
-	f = fopen("/proc/zoneinfo", "r");
-	if (!f)
-		die("/proc/zoneinfo");
-	while (fgets(line, sizeof(line), f))
-		if (sscanf(line, " nr_free_pages %lu", &v) == 1 ||
-		    sscanf(line, " count: %lu", &v) == 1)
-			m.free_kib += v * 4;
-	fclose(f);
-	f = fopen("/proc/meminfo", "r");
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "Slab: %lu", &v) == 1)
-			m.slab_kib = v;
-	if (f)
-		fclose(f);
-	return m;
-}
-
-static int caches_now(struct cache *c)
-{
-	char line[512];
-	int n = 0;
-	FILE *f = fopen("/proc/slabinfo", "r");
-
-	if (!f)
-		return 0;
-	while (n < MAX_CACHES && fgets(line, sizeof(line), f)) {
-		uint64_t act;
-
-		if (sscanf(line, "%47s %lu %lu %lu", c[n].name, &act,
-			   &c[n].objs, &c[n].size) == 4)
-			n++;
-	}
-	fclose(f);
-	return n;
-}
-
-static struct cache cache0[MAX_CACHES], cache1[MAX_CACHES];
-static int ncache0, ncache1;
-
-/* ---- buffers ---------------------------------------------------------- */
-
-static uint64_t perm(uint64_t i)	/* a permutation of [0, 65536) */
-{
-	return (i * 40503 + 12345) & (SLOTS - 1);
-}
-
-static unsigned long count_runs(char *p, size_t len)
-{
-	int fd = open("/proc/self/pagemap", O_RDONLY);
-	unsigned long runs = 0;
-	uint64_t prev = 0, e[512];
-	size_t i, k;
-
-	for (i = 0; fd >= 0 && i < len / PG; i += 512) {
-		if (pread(fd, e, sizeof(e), ((uintptr_t)p / PG + i) * 8) !=
-		    sizeof(e))
-			break;
-		for (k = 0; k < 512; k++) {
-			uint64_t pfn = e[k] & ((1ull << 55) - 1);
-
-			if (pfn != prev + 1)
-				runs++;
-			prev = pfn;
-		}
-	}
-	if (fd >= 0)
-		close(fd);
-	return runs;
-}
-
-enum kind { SCATTERED, LINEAR, THP, HUGETLB };
-
-static char *get_buffer(enum kind kind, size_t len)
-{
-	char *raw, *p;
-	size_t i;
-
-	if (kind == HUGETLB) {
-		p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE |
-			 MAP_ANONYMOUS | MAP_HUGETLB | MAP_HUGE_2MB, -1, 0);
-		if (p == MAP_FAILED)
-			die("%zu MiB of hugetlb", len >> 20);
-		raw = p;
-	} else {
-		raw = mmap(NULL, len + HUGE2M, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-		if (raw == MAP_FAILED)
-			die("mmap");
-		p = (char *)(((uintptr_t)raw + HUGE2M - 1) & ~(HUGE2M - 1));
-		/* trim, so that release() needs no second pointer */
-		if (p != raw)
-			munmap(raw, p - raw);
-		munmap(p + len, raw + HUGE2M - p);
-		if (madvise(p, len, kind == THP ? MADV_HUGEPAGE :
-			    MADV_NOHUGEPAGE))
-			die("madvise");
-	}
-	/* The order of first touch decides how scattered the frames are. */
-	for (i = 0; i < len / PG; i++) {
-		size_t pg = kind == SCATTERED ?
-			perm(i) + (i & ~(SLOTS - 1ul)) : i;
-
-		*(volatile char *)(p + pg * PG) = (char)i | 1;
-	}
-	return p;
-}
-
-/* ---- cases ------------------------------------------------------------ */
-
-static void result(const char *name, const char *op, uint64_t units,
-		   const char *unit, uint64_t total, double spread)
-{
-	out("R\t%s\t%s\t%s\t%lu\t%s\t%.1f\t%lu\t%.2f\n", be->name, name, op,
-	    units, unit, (double)total / units, total, spread);
-}
-
-static void mem_result(const char *name, struct mem a, struct mem b,
-		       uint64_t mapped, uint64_t nmaps)
-{
-	double kib = (double)a.free_kib - b.free_kib;
-	double slab = (double)b.slab_kib - a.slab_kib;
-	int i, j;
-
-	if (nmaps > 1)
-		out("M\t%s\t%s\t%.0f\t%.0f\t%.1f bytes/mapping (slab %.1f)\n",
-		    be->name, name, kib, slab, kib * 1024 / nmaps,
-		    slab * 1024 / nmaps);
-	else
-		out("M\t%s\t%s\t%.0f\t%.0f\t%.0f KiB/GiB (slab %.0f)\n",
-		    be->name, name, kib, slab, kib * 1024 * MIB / mapped,
-		    slab * 1024 * MIB / mapped);
-	for (i = 0; i < ncache1; i++)
-		for (j = 0; j < ncache0; j++) {
-			long d;
-
-			if (strcmp(cache1[i].name, cache0[j].name))
-				continue;
-			d = (long)(cache1[i].objs - cache0[j].objs);
-			if (labs(d) * (long)cache1[i].size >= 64 * 1024)
-				out("#\t%s\t%s\tslab %s: %+ld objects of %lu\n",
-				    be->name, name, cache1[i].name, d,
-				    cache1[i].size);
-		}
-}
-
-static void floor_detail(const char *name, uint64_t pages, int mapping)
-{
-	struct floor_split s;
-
-	if (be != &floor_backend || ioctl(floor_fd, FLOOR_SPLIT, &s))
-		return;
-	if (mapping)
-		out("S\t%s\tmap\tpin %.1f\tcoalesce+map %.1f\t%lu runs\n", name,
-		    (double)s.pin / pages, (double)s.map / pages,
-		    (unsigned long)s.runs);
-	else
-		out("S\t%s\tunmap\treadback %.1f\tunmap+flush %.1f\tunpin %.1f\n",
-		    name, (double)s.readback / pages, (double)s.unmap / pages,
-		    (double)s.unpin / pages);
-}
-
-struct series {
-	uint64_t min, max, sum;
-	int n;
-};
-
-static void add(struct series *s, uint64_t v)
-{
-	if (!s->n || v < s->min)
-		s->min = v;
-	if (!s->n || v > s->max)
-		s->max = v;
-	s->sum += v;
-	s->n++;
-}
-
-static double spread(const struct series *s)
-{
-	return s->min ? 100.0 * (s->max - s->min) / s->min : 0;
-}
 
 /* Cases a, A, b, c: one big buffer, one MAP, one UNMAP. */
 static void big(const char *name, enum kind kind, size_t len)
@@ -668,17 +66,14 @@ static void big(const char *name, enum kind kind, size_t len)
 	 * visit and never again, at some 700 instructions each.
 	 */
 	if (want_mem) {
-		mem_now();
-		ncache0 = caches_now(cache0);
-		m0 = mem_now();
+		m0 = mem_before();
 	}
 	t = now();
 	if (be->map((uintptr_t)buf, BASE, len))
 		die("%s: map", name);
 	t = now() - t;
 	if (want_mem) {
-		m1 = mem_now();
-		ncache1 = caches_now(cache1);
+		m1 = mem_after();
 		mem_result(name, m0, m1, len, 1);
 	}
 	result(name, "map-first", pages, "page", t, 0);
@@ -783,14 +178,11 @@ static void many(void)
 	 * pay for them.
 	 */
 	if (want_mem) {
-		mem_now();
-		ncache0 = caches_now(cache0);
-		m0 = mem_now();
+		m0 = mem_before();
 	}
 	fill(buf, 0, MANY);
 	if (want_mem) {
-		m1 = mem_now();
-		ncache1 = caches_now(cache1);
+		m1 = mem_after();
 		mem_result("e", m0, m1, MANY * PG, MANY);
 	}
 	drain(0, MANY);
@@ -876,12 +268,6 @@ static const struct {
 	{ "b", THP, 512 * MIB },
 	{ "c", HUGETLB, 512 * MIB },
 };
-
-static void report(const char *name, const char *op, uint64_t units,
-		   const char *unit, const struct series *s)
-{
-	result(name, op, units, unit, s->sum / s->n, spread(s));
-}
 
 /*
  * Case g: IOMMU_IOAS_COPY into the attached IOAS.  "copy": the source has no
@@ -972,14 +358,13 @@ static void iommufd_tables(void)
 			t1 = new_table(src_ioas);
 			v[1] = now();
 			if (i == -2) {
-				mem_now();
-				m0 = mem_now();
+				m0 = mem_before();
 			}
 			v[2] = now();
 			t2 = new_table(src_ioas);
 			v[3] = now();
 			if (i == -2) {
-				m1 = mem_now();
+				m1 = mem_after();
 				mem_result(h[k].name, m0, m1, len, 1);
 			}
 			t = now();
@@ -1030,28 +415,57 @@ static void iommufd_tables(void)
 	for (o = 0; o < 10; o++)
 		destroy(new_table(other));
 	t = now();
+	mark_begin(MARK_H0_ATTACH);
 	for (o = 0; o < n; o++)
 		destroy(new_table(other));
+	mark_end(MARK_H0_ATTACH);
 	result("h0", "attach+destroy", n, "op", now() - t, 0);
 	for (o = 0; o < 10; o++)
 		attach(o & 1 ? ioas : other);
 	t = now();
+	mark_begin(MARK_H0_REPLACE);
 	for (o = 0; o < n; o++)
 		attach(o & 1 ? ioas : other);
+	mark_end(MARK_H0_REPLACE);
 	result("h0", "replace", n, "op", now() - t, 0);
 	t1 = new_table(ioas);
 	t2 = new_table(other);
 	t = now();
+	mark_begin(MARK_H0_SWAP);
 	for (o = 0; o < n; o++)
 		attach(o & 1 ? t2 : t1);
+	mark_end(MARK_H0_SWAP);
 	result("h0", "swap", n, "op", now() - t, 0);
 	for (o = 0; o < 10; o++)
 		destroy(new_ioas());
 	t = now();
+	mark_begin(MARK_H0_IOAS);
 	for (o = 0; o < n; o++)
 		destroy(new_ioas());
+	mark_end(MARK_H0_IOAS);
 	result("h0", "ioas+destroy", n, "op", now() - t, 0);
 	be->close();
+}
+
+/* The same move of the device, as bare as it can be: attach_dev() and no more. */
+static void floor_tables(void)
+{
+	const unsigned int n = 1000;
+	unsigned int o;
+	uint64_t t;
+
+	be->open();
+	for (o = 0; o < 10; o++)
+		floor_swap();
+	t = now();
+	for (o = 0; o < n; o++)
+		floor_swap();
+	t = now() - t;
+	be->close();
+	/* What is in the tables makes no difference to it. */
+	result("h4k", "swap", n, "op", t, 0);
+	result("h2m", "swap", n, "op", t, 0);
+	result("h0", "swap", n, "op", t, 0);
 }
 
 /* What entering and leaving the kernel costs: an ioctl nobody knows. */
@@ -1106,7 +520,11 @@ static void usage(const char *me)
 "          [-I /dev/iommu] [-C /dev/vfio/devices/vfioN] [-F batch,sg,remember,folio]\n"
 "  CASES: a 256M scattered 4K, A 256M 4K in fault order, b 512M THP,\n"
 "         c 512M hugetlb, d one page, e many mappings, f unmap all,\n"
+"         p memory that is not there, and that was brought in ahead,\n"
 "         iommufd only: g IOAS_COPY of A,a,b,c; h more page tables, replace\n"
+"         scale: m up to a million mappings; iommufd only: t up to 64 page tables,\n"
+"         n up to 1000 contexts\n"
+"         for locks.c: l mappings of 4 KiB to 512 MiB; o two threads\n"
 "  -M  no memory accounting\n"
 "  -W  print every window of 1000 mappings in case e\n",
 		me);
@@ -1166,9 +584,6 @@ int main(int argc, char **argv)
 	else
 		usage(argv[0]);
 
-	outbuf = calloc(1, 1 << 20);
-	if (!outbuf)
-		die("calloc");
 	/*
 	 * Each case gets a fresh address space: type1 leaves leaf page tables
 	 * behind after unmapping scattered memory, which the next case would
@@ -1187,12 +602,27 @@ int main(int argc, char **argv)
 		one(latency);
 	if (strchr(cases, 'e') || strchr(cases, 'f'))
 		one(many);
-	if (be->copies && strchr(cases, 'g'))
-		be->copies();
-	if (be->tables && strchr(cases, 'h'))
-		be->tables();
+	if (strchr(cases, 'p'))
+		populated();
+	if (be == &iommufd_backend && strchr(cases, 'g'))
+		iommufd_copies();
+	if (be == &iommufd_backend && strchr(cases, 'h'))
+		iommufd_tables();
+	if (be == &floor_backend && strchr(cases, 'h'))
+		floor_tables();
+	if (strchr(cases, 'm'))
+		one(scale_mappings);
+	if (be == &iommufd_backend && strchr(cases, 't'))
+		one(scale_tables);
+	if (be == &iommufd_backend && strchr(cases, 'n'))
+		one(scale_contexts);
+	if (strchr(cases, 'l'))
+		one(hold_times);
+	if (strchr(cases, 'o'))
+		one(overlap);
 	out("#\t%s\tclock\t%.4f ns an instruction\n", be->name,
 	    ns_per_instruction());
 	flush_out();
 	return 0;
 }
+
