@@ -8,8 +8,10 @@
 #        clients              what the tests of QEMU and DPDK boot
 #        test-host            pure-logic code in userspace, under sanitizers
 #        test-packages        tests/packages/host: debian/, DKMS, lintian
-#        fuzz                 the same led by coverage, OPERATIONS=50000000
-#        fuzz-vm              random system calls on the debug kernel, TIME=seconds
+#        fuzz                 the same led by coverage, OPERATIONS=50000000; with
+#                             TIME=seconds fuzz-vm, too
+#        fuzz-vm              random system calls on the debug kernel, TIME=300
+#        fuzz-vm-stock        the same on the stock kernel
 #        test-vm              every line of tests/vm/ring2 in a virtual machine
 #        test-races           tests/vm/races: everything against everything else
 #        test-debug           tests/vm/ring3: the same on a debug kernel, coverage
@@ -119,7 +121,7 @@ examples: tools
 	@mkdir -p $(O)
 	$(MAKE) -C examples O=$(O) all
 
-kselftest:
+kselftest: fuzz-programs
 	@mkdir -p $(top)/tests/kselftest
 	$(MAKE) -C tests/kselftest O=$(top)/tests/kselftest all
 
@@ -138,10 +140,18 @@ test-packages: kdir
 fuzz:
 	@mkdir -p $(top)/tests/fuzz
 	$(MAKE) -C tests/fuzz O=$(top)/tests/fuzz $(if $(OPERATIONS),OPERATIONS=$(OPERATIONS)) check
+	$(if $(TIME),$(MAKE) fuzz-vm)
 
-fuzz-vm: debug-modules
-	@mkdir -p $(top)/tests/fuzz
+fuzz-vm: debug-modules fuzz-programs
 	$(MAKE) -C tests/fuzz O=$(top)/tests/fuzz vm
+
+fuzz-vm-stock: samples fuzz-programs
+	$(MAKE) modules TEST=1
+	$(MAKE) -C tests/fuzz O=$(top)/tests/fuzz vm-stock
+
+fuzz-programs:
+	@mkdir -p $(top)/tests/fuzz
+	$(MAKE) -C tests/fuzz O=$(top)/tests/fuzz $(top)/tests/fuzz/vm_fuzz
 
 test-vm: modules samples tools examples kselftest clients
 	$(MAKE) modules TEST=1
@@ -216,4 +226,4 @@ clean:
 
 .PHONY: all kdir print-kdir mirror modules sparse tools examples kselftest clients test-host fuzz \
 	test-vm debug-modules test-races test-debug lint deb bench install uninstall clean
-.PHONY: samples test-variants test-packages docs fuzz-vm
+.PHONY: samples test-variants test-packages docs fuzz-vm fuzz-vm-stock fuzz-programs

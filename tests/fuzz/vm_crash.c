@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the kernel says against a program, which program it was, and shortening it.
+ *
+ * All that the executors ran last is tried alone, some times over, until the
+ * kernel complains again; then halves, quarters, ... single calls are left out as
+ * long as it still does. That needs a kernel that complains more than once: boot
+ * with kasan_multi_shot; WARN_ON_ONCE() is wound up again through debugfs. What
+ * lockdep says it says once: shorten-vm starts a machine for each attempt.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "vm.h"
+
+#define TIMES	40
+
+static int kmsg = -1;
+
+void complaints_begin(void)
+{
+	kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (kmsg >= 0)
+		lseek(kmsg, 0, SEEK_END);
+}
+
+const char *complaint(void)
+{
+	static const char *const signs[] = {
+		"WARNING: ", "BUG: ", "UBSAN: ", "Oops", "general protection",
+		"refcount_t: ", "blocked for more than", "list_add corruption",
+		"list_del corruption", "self-detected stall",
+	};
+	static char found[256];
+	char line[2048];
+	bool any = false;
+	unsigned int i;
+	ssize_t got;
+
+	for (;;) {
+		got = read(kmsg, line, sizeof(line) - 1);
+		if (got < 0 && errno == EPIPE)
+			continue;	/* some were overwritten */
+		if (got <= 0)
+			break;
+		line[got] = '\0';
+		for (i = 0; !any && i < sizeof(signs) / sizeof(signs[0]); i++) {
+			char *text = strchr(line, ';');
+
+			if (!text || !strstr(text, signs[i]))
+				continue;
+			text[1 + strcspn(text + 1, "\n")] = '\0';
+			snprintf(found, sizeof(found), "%.250s", text + 1);
+			any = true;
+		}
+	}
+	return any ? found : NULL;
+}
+
+static void wind_up(void)
+{
+	int fd = open("/sys/kernel/debug/clear_warn_once", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (write(fd, "1", 1) != 1)
+		perror("clear_warn_once");
+	close(fd);
+}
+
+static bool fails(const struct program *program, unsigned int times)
+{
+	wind_up();
+	if (!program_try(program, times))
+		return true;
+	/* Freed memory of a quarantine, and the log, come a moment later. */
+	usleep(20000);
+	return complaint();
+}
+
+/* Nothing of it may be needed for chance's sake: seconds, not minutes. */
+static void shorten(struct program *program, time_t end)
+{
+	struct program try;
+	unsigned int chunk, at, i;
+
+	for (chunk = (program->nr + 1) / 2; chunk; chunk /= 2) {
+		for (at = 0; at < program->nr && program->nr > 1 && time(NULL) < end;) {
+			try = *program;
+			program_cut(&try, at, chunk);
+			if (try.nr && fails(&try, TIMES))
+				*program = try;
+			else
+				at += chunk;
+		}
+	}
+	for (i = 0; i < program->nr && time(NULL) < end; i++) {
+		try = *program;
+		try.calls[i].fault = 0;
+		try.calls[i].thread = 0;
+		try.calls[i].second = 0;
+		if (memcmp(&try, program, sizeof(try)) && fails(&try, TIMES))
+			*program = try;
+	}
+}
+
+static void save(const char *dir, const char *name, unsigned int nr, const char *said,
+		 const struct program *program)
+{
+	char path[4096];
+	FILE *f;
+
+	printf("# %s:\n", name);
+	program_write(stdout, "#   ", program);
+	if (!dir)
+		return;
+	snprintf(path, sizeof(path), "%s/%s-%u.txt", dir, name, nr);
+	f = fopen(path, "w");
+	if (!f) {
+		perror(path);
+		return;
+	}
+	fprintf(f, "# %s\n", said);
+	program_write(f, "", program);
+	fclose(f);
+}
+
+void crash_report(const char *dir, const char *said)
+{
+	time_t start = time(NULL);
+	struct program program;
+	unsigned int i, back, nr = 0;
+	char first[256];
+
+	snprintf(first, sizeof(first), "%s", said);
+	printf("# the kernel says: %s\n", first);
+	complaint();
+	for (back = 1; back <= NR_RECENT; back++) {
+		for (i = 0; i < MAX_EXECUTORS && time(NULL) < start + 300; i++) {
+			struct executor *e = &shared->executors[i];
+
+			if (e->nr_recent < back)
+				continue;
+			program = e->recent[(e->nr_recent - back) % NR_RECENT];
+			if (!fails(&program, TIMES))
+				continue;
+			save(dir, "crash-long", getpid(), first, &program);
+			shorten(&program, time(NULL) + 300);
+			save(dir, "crash", getpid(), first, &program);
+			printf("# shortened to %u calls in %ld s\n", program.nr,
+			       (long)(time(NULL) - start));
+			return;
+		}
+	}
+	printf("# none of these does it alone:\n");
+	for (i = 0; i < MAX_EXECUTORS; i++)
+		for (back = 1; back <= NR_RECENT; back++) {
+			struct executor *e = &shared->executors[i];
+
+			if (e->nr_recent >= back)
+				save(dir, "suspect", nr++, first,
+				     &e->recent[(e->nr_recent - back) % NR_RECENT]);
+		}
+}
