@@ -97,24 +97,61 @@ group_of() {
 pxe_rom=/usr/lib/ipxe/qemu/pxe-e1000e.rom
 qemu=(qemu-system-x86_64)
 
+# What the pages say instead of the arguments, if set: a file of tests/docs/blocks. "..."
+# in there is what every inner machine has here, the device is what it boots from.
+page=''
+
+# shellcheck disable=SC2016 # they are for the script that is written
+# qemu_of_the_page <argument>...: a qemu-system-x86_64 that the page's command finds,
+# with these in place of "..."
+qemu_of_the_page() {
+	mkdir -p "$tap_dir/bin"
+	{
+		echo '#!/bin/bash'
+		echo 'args=()'
+		echo 'for arg; do'
+		echo '	case $arg in'
+		printf '	...)	args+=(%s) ;;\n' "$(printf '%q ' "$@")"
+		echo '	vfio-pci,*) args+=("$arg,bootindex=0") ;;'
+		echo '	*)	args+=("$arg") ;;'
+		echo '	esac'
+		echo 'done'
+		printf 'exec %s "${args[@]}"\n' "$(printf '%q ' "${qemu[@]}")"
+	} > "$tap_dir/bin/qemu-system-x86_64"
+	chmod -R a+rX "$tap_dir" && chmod a+x "$tap_dir/bin/qemu-system-x86_64"
+}
+
 # inner <accelerator> <argument>...: run ${qemu[@]} until what it boots ends it. Leaves
 # $status (33 is what boot.S ends with), $serial what it said, $held the files
 # below /dev that QEMU had open and that matter here, $err QEMU's own words.
 inner() {
-	local accel=$1 pid child='' start=$SECONDS seen
+	local accel=$1 pid child next start=$SECONDS seen
+	local machine=(-nodefaults -no-user-config -display none -no-reboot -m 32
+		-accel "$accel" -serial "file:$tap_dir/serial"
+		-device "isa-debug-exit,iobase=0xf4,iosize=4")
 	shift
 
 	: > "$tap_dir/serial"
 	chmod 666 "$tap_dir/serial"
-	timeout 300 "${qemu[@]}" -nodefaults -no-user-config -display none -no-reboot -m 32 \
-		-accel "$accel" -serial "file:$tap_dir/serial" \
-		-device isa-debug-exit,iobase=0xf4,iosize=4 "$@" \
-		< /dev/null > "$tap_dir/err" 2>&1 &
+	if [ -n "$page" ]; then
+		qemu_of_the_page "${machine[@]}"
+		PATH=$tap_dir/bin:$PATH BDF=$vf timeout 300 sh -eux "$page" \
+			< /dev/null > "$tap_dir/err" 2>&1 &
+	else
+		timeout 300 "${qemu[@]}" "${machine[@]}" "$@" \
+			< /dev/null > "$tap_dir/err" 2>&1 &
+	fi
 	pid=$!
 	held=''
 	while kill -0 $pid 2>/dev/null; do
-		# the program is the child of timeout
-		read -r child _ 2>/dev/null < /proc/$pid/task/$pid/children
+		# the program is the child of timeout, or of the shell that is
+		child=$pid
+		while next=''
+		      # (there is no newline at its end, which read calls a failure)
+		      read -r next _ 2>/dev/null < "/proc/$child/task/$child/children"
+		      [ -n "$next" ]; do
+			child=$next
+		done
 		seen=$(find "/proc/${child:-none}/fd" -type l -printf '%l\n' 2>/dev/null |
 			grep -E '^/dev/(vfio|iommu|kvm)|kvm-v(m|fio)$' | sort -u | paste -sd ' ')
 		[ ${#seen} -lt ${#held} ] || held=$seen

@@ -7,6 +7,9 @@
 #   is NAME WANT GOT		one test: equal?
 #   like NAME PATTERN GOT	one test: does the shell pattern fit?
 #   tap_skip NAME REASON	one test that cannot run
+#   documented MARK		leaves in ${blocks[@]} the commands that the documentation
+#				marks so, a file each (tests/docs/blocks)
+#   run_documented MARK		one test for each of these: all its commands succeed
 #   tap_lines			tests of the last run: its lines "ok NAME", "not ok NAME"
 #   expect NAME STATUS OUT ERR	one test of the last run; OUT and ERR in full,
 #				or a pattern after "~", or "*" for anything
@@ -85,6 +88,22 @@ expect() {
 	tap_show "got  stdout" "$out"
 	tap_show "want stderr" "$4"
 	tap_show "got  stderr" "$err"
+}
+
+blocks=()
+documented() {
+	"${BASH_SOURCE[0]%/*}/../docs/blocks" "$1" "$tap_dir/blocks.$1" || exit
+	blocks=("$tap_dir/blocks.$1"/*)
+}
+
+run_documented() {
+	local block
+
+	documented "$1"
+	for block in "${blocks[@]}"; do
+		run sh -eux "$block"
+		expect "${block##*/}" 0 "*" "*"
+	done
 }
 
 tap_lines() {
