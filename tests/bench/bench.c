@@ -65,9 +65,8 @@ static void big(const char *name, enum kind kind, size_t len)
 	 * that pins with FOLL_TOUCH (type1) activates every page on its second
 	 * visit and never again, at some 700 instructions each.
 	 */
-	if (want_mem) {
+	if (want_mem)
 		m0 = mem_before();
-	}
 	t = now();
 	if (be->map((uintptr_t)buf, BASE, len))
 		die("%s: map", name);
@@ -177,9 +176,8 @@ static void many(void)
 	 * (single-page unmaps never free them), so the rounds below do not
 	 * pay for them.
 	 */
-	if (want_mem) {
+	if (want_mem)
 		m0 = mem_before();
-	}
 	fill(buf, 0, MANY);
 	if (want_mem) {
 		m1 = mem_after();
@@ -357,9 +355,8 @@ static void iommufd_tables(void)
 			v[0] = now();
 			t1 = new_table(src_ioas);
 			v[1] = now();
-			if (i == -2) {
+			if (i == -2)
 				m0 = mem_before();
-			}
 			v[2] = now();
 			t2 = new_table(src_ioas);
 			v[3] = now();

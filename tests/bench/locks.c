@@ -8,42 +8,13 @@
  * word that is odd is a change of stack: what the kernel pushed to and popped from
  * tells, and each task has 16 KiB of its own, aligned. A word of all ones ends what
  * is between two marks. tests/bench/holds.c makes lock times of it.
- *
- * The interface is QEMU's, version 1, declared here as far as it is used: Debian
- * has no package with its header.
  */
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define EXPORT	__attribute__((visibility("default")))
-
-struct qemu_plugin_tb;
-struct qemu_plugin_insn;
-typedef uint64_t plugin_id;
-enum { NO_REGS };
-enum { READS = 1, WRITES = 2 };
-
-void qemu_plugin_register_vcpu_tb_trans_cb(plugin_id id,
-	void (*cb)(plugin_id id, struct qemu_plugin_tb *tb));
-void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb,
-	void (*cb)(unsigned int vcpu, void *data), int flags, void *data);
-void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn,
-	void (*cb)(unsigned int vcpu, void *data), int flags, void *data);
-void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *insn,
-	void (*cb)(unsigned int vcpu, uint32_t info, uint64_t address, void *data),
-	int flags, int which, void *data);
-void qemu_plugin_register_atexit_cb(plugin_id id,
-	void (*cb)(plugin_id id, void *data), void *data);
-size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
-uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
-struct qemu_plugin_insn *
-qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t i);
-const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
-size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
+#include "plugin.h"
 
 EXPORT int qemu_plugin_version = 1;
 
@@ -98,16 +69,10 @@ static void mark_end(unsigned int vcpu, void *data)
 	put(END);
 }
 
-/* nopl disp32(%rax,%rax,1) */
 static void look_for_mark(struct qemu_plugin_insn *insn)
 {
-	static const uint8_t code[] = { 0x0f, 0x1f, 0x84, 0x00 };
-	const uint8_t *data = qemu_plugin_insn_data(insn);
-	uint32_t what;
+	uint32_t what = plugin_mark(insn);
 
-	if (qemu_plugin_insn_size(insn) != 8 || memcmp(data, code, sizeof(code)))
-		return;
-	memcpy(&what, data + 4, 4);
 	if (what == (0x5eed0000 | MARK_TRACE))
 		qemu_plugin_register_vcpu_insn_exec_cb(insn, mark_begin, NO_REGS, NULL);
 	else if (what == (0x5eee0000 | MARK_TRACE))

@@ -7,39 +7,12 @@
  * address that is found nowhere else; where one is executed all counts are
  * looked at. At the end the file given as out= gets a line for each mark and
  * block: mark, address, instructions. tests/bench/profile makes functions of it.
- *
- * The interface is QEMU's, version 1 (docs/devel/tcg-plugins.rst there), declared
- * here as far as it is used: Debian has no package with its header.
  */
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define EXPORT	__attribute__((visibility("default")))
-
-struct qemu_plugin_tb;
-struct qemu_plugin_insn;
-typedef uint64_t plugin_id;
-enum { ADD_U64 };
-enum { NO_REGS };
-
-void qemu_plugin_register_vcpu_tb_trans_cb(plugin_id id,
-	void (*cb)(plugin_id id, struct qemu_plugin_tb *tb));
-void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb *tb,
-	int op, void *ptr, uint64_t imm);
-void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn,
-	void (*cb)(unsigned int vcpu, void *data), int flags, void *data);
-void qemu_plugin_register_atexit_cb(plugin_id id,
-	void (*cb)(plugin_id id, void *data), void *data);
-size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
-uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
-struct qemu_plugin_insn *
-qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t i);
-const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
-size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
+#include "plugin.h"
 
 EXPORT int qemu_plugin_version = 1;
 
@@ -99,23 +72,17 @@ static void mark_end(unsigned int vcpu, void *data)
 			block->sum[mark] += block->count - block->since;
 }
 
-/* nopl disp32(%rax,%rax,1) */
 static void look_for_mark(struct qemu_plugin_insn *insn)
 {
-	static const uint8_t code[] = { 0x0f, 0x1f, 0x84, 0x00 };
-	const uint8_t *data = qemu_plugin_insn_data(insn);
-	uint32_t what;
+	uint32_t what = plugin_mark(insn), nr = what & 0xffff;
 
-	if (qemu_plugin_insn_size(insn) != 8 || memcmp(data, code, sizeof(code)))
-		return;
-	memcpy(&what, data + 4, 4);
-	if ((what & 0xffff) >= NR_MARKS)
+	if (!what || nr >= NR_MARKS)
 		return;
 	if (what >> 16 == 0x5eed)
 		qemu_plugin_register_vcpu_insn_exec_cb(insn, mark_begin, NO_REGS, NULL);
-	else if (what >> 16 == 0x5eee)
+	else
 		qemu_plugin_register_vcpu_insn_exec_cb(insn, mark_end, NO_REGS,
-						       (void *)(uintptr_t)(what & 0xffff));
+						       (void *)(uintptr_t)nr);
 }
 
 static void translated(plugin_id id, struct qemu_plugin_tb *tb)

@@ -203,7 +203,8 @@ static bool count_threads(uint64_t done, uint64_t total, void *arg)
 	DIR *dir = opendir("/proc/self/task");
 	struct dirent *entry;
 
-	(void)done, (void)total;
+	(void)done;
+	(void)total;
 	while (dir && (entry = readdir(dir)))
 		nr += entry->d_name[0] != '.';
 	if (dir)
