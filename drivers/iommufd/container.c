@@ -68,13 +68,14 @@ static int container_get_ioas(struct iommufd_ctx *ictx, u32 *ioas_id)
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
 	*ioas_id = ioas->obj.id;
+	/* Once it is published anybody may destroy it, and that forgets the choice. */
+	WRITE_ONCE(ictx->vfio_ioas_id, *ioas_id);
 	if (container->node) {
 		container->ioas = ioas;
 		iommufd_object_publish_owned(ictx, &ioas->obj);
 	} else {
 		iommufd_object_publish(ictx, &ioas->obj);
 	}
-	WRITE_ONCE(ictx->vfio_ioas_id, *ioas_id);
 	return 0;
 }
 
