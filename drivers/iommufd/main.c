@@ -10,6 +10,8 @@
  *
  * Lock order of the module, outermost first:
  *
+ *	container.lock			the groups of a container; held while its
+ *					address space goes
  *	iommufd_ctx.groups_lock		which groups the context has
  *	device_group.lock		where a group is attached
  *	iommufd_access.change_lock	which address space an access is on
@@ -22,7 +24,7 @@
  *					never held to pin or to fault
  *	ioas.lock, ictx.span_locks	short, never held to pin or to fault
  *	iommufd_access.lock		inside ioas.lock
- *	container.lock, ictx.owner_lock, lock of the ID table
+ *	ictx.owner_lock, lock of the ID table
  *	ictx.reasons.lock		a leaf, for anybody
  *
  * The IOMMU core's group->mutex is taken inside iommu_core.c only, and nothing
@@ -35,6 +37,7 @@
 #include <linux/iommufd.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
+#include <linux/nospec.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <uapi/linux/iommufd.h>
@@ -219,11 +222,11 @@ static long iommufd_ioctl(struct file *file, unsigned int cmd,
 	unsigned long since = reason_begin(ictx);
 	const struct ioctl_op *op;
 
-	if (nr < ARRAY_SIZE(ioctl_ops) && ioctl_ops[nr].cmd == cmd) {
-		op = &ioctl_ops[nr];
+	op = nr < ARRAY_SIZE(ioctl_ops) ?
+	     &ioctl_ops[array_index_nospec(nr, ARRAY_SIZE(ioctl_ops))] : NULL;
+	if (op && op->cmd == cmd)
 		return reason_end(ictx, since, op->name,
 				  execute(op, ictx, (void __user *)arg));
-	}
 	/* Others are asked of any file: what kind is this? */
 	if (_IOC_TYPE(cmd) != IOMMUFD_TYPE)
 		return -ENOTTY;

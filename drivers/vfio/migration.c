@@ -18,6 +18,7 @@
  * have set a flag for them.
  */
 #include <linux/file.h>
+#include <linux/nospec.h>
 #include <linux/uaccess.h>
 
 #include "vfio.h"
@@ -75,6 +76,8 @@ int vfio_mig_get_next_state(struct vfio_device *vdev,
 	if (!has_state(vdev, cur_fsm) || !has_state(vdev, new_fsm))
 		return -EINVAL;
 
+	/* The user's number, which only the check above has made one of a state. */
+	new_fsm = array_index_nospec(new_fsm, ARRAY_SIZE(parent_state));
 	if (cur_fsm != new_fsm)
 		do
 			state = step_towards(state, new_fsm);
