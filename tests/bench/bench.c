@@ -433,6 +433,14 @@ static void iommufd_tables(void)
 		attach(o & 1 ? t2 : t1);
 	mark_end(MARK_H0_SWAP);
 	result("h0", "swap", n, "op", now() - t, 0);
+	/* both below one address space, which knows the group already */
+	t2 = new_table(ioas);
+	attach(t1);
+	attach(t2);
+	t = now();
+	for (o = 0; o < n; o++)
+		attach(o & 1 ? t2 : t1);
+	result("h0", "swap-within", n, "op", now() - t, 0);
 	for (o = 0; o < 10; o++)
 		destroy(new_ioas());
 	t = now();
@@ -463,6 +471,7 @@ static void floor_tables(void)
 	result("h4k", "swap", n, "op", t, 0);
 	result("h2m", "swap", n, "op", t, 0);
 	result("h0", "swap", n, "op", t, 0);
+	result("h0", "swap-within", n, "op", t, 0);
 }
 
 /* What entering and leaving the kernel costs: an ioctl nobody knows. */
