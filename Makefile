@@ -14,6 +14,8 @@
 #        fuzz-vm-stock        the same on the stock kernel
 #        test-vm              every line of tests/vm/ring2 in a virtual machine
 #        test-races           tests/vm/races: everything against everything else
+#        soak                 users killed and devices replaced for TIME=seconds (300)
+#        matrix               the tests on other kernels, IOMMUs, machines: tests/vm/matrix
 #        test-debug           tests/vm/ring3: the same on a debug kernel, coverage
 #        test-variants        builds with parts left out, and what is in them
 #        bench                what mapping costs, held against tests/bench/baseline.tsv
@@ -162,6 +164,16 @@ test-races: modules kselftest
 	$(MAKE) modules TEST=1
 	tests/vm/ring --table tests/vm/races
 
+soak-program: tools
+	@mkdir -p $(top)/tests/soak
+	$(MAKE) -C tests/soak O=$(top)/tests/soak all
+
+soak: modules samples soak-program
+	tests/vm/ring --table tests/vm/soak soak
+
+matrix: modules kselftest
+	tests/vm/matrix --docs
+
 # The debug kernel is built by the first who needs it, and cached
 debug-modules:
 	@dir=$$(tests/debug/kernel --kdir) && $(MAKE) modules KDIR=$$dir && \
@@ -226,4 +238,4 @@ clean:
 
 .PHONY: all kdir print-kdir mirror modules sparse tools examples kselftest clients test-host fuzz \
 	test-vm debug-modules test-races test-debug lint deb bench install uninstall clean
-.PHONY: samples test-variants test-packages docs fuzz-vm fuzz-vm-stock fuzz-programs
+.PHONY: samples test-variants test-packages docs fuzz-vm fuzz-vm-stock fuzz-programs soak-program soak matrix
