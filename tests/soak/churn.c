@@ -235,6 +235,21 @@ void mdevs(struct chance *chance, int nr)
 
 /* ---- functions are reset under their users ---- */
 
+/*
+ * Not while the device is being opened or closed: vfio-pci resets it then as well, and
+ * puts its configuration back without a lock against a reset by sysfs, which
+ * saves and restores in the same place. The device may be left without BARs.
+ */
+static bool at_work(struct slot *slot)
+{
+	unsigned int ios = slot->ios;
+	int i;
+
+	for (i = 0; i < 100 && slot->ios == ios && !shared->stop; i++)
+		usleep(20000);
+	return slot->ios != ios;
+}
+
 void resets(struct chance *chance, int nr)
 {
 	struct slot *slot = &shared->slots[nr];
@@ -243,15 +258,18 @@ void resets(struct chance *chance, int nr)
 
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/reset", slot->name);
 	while (!shared->stop) {
-		pause_ms(chance, 4000);
-		atomic_fetch_add(&slot->disturbed, 1);
-		rc = sysfs_write(path, "1");
-		/* Who was interrupted may have been given a file in its midst. */
-		usleep(100000);
-		atomic_fetch_add(&slot->disturbed, 1);
-		if (rc)
-			report("reset %s: %s", slot->name, strerror(-rc));
-		atomic_fetch_add(&shared->churn[FUNCTION_RESETS], 1);
+		pause_ms(chance, 3000);
+		slot->held = 1;
+		if (at_work(slot) && !shared->stop) {
+			atomic_fetch_add(&slot->disturbed, 1);
+			rc = sysfs_write(path, "1");
+			usleep(50000);
+			atomic_fetch_add(&slot->disturbed, 1);
+			if (rc)
+				report("reset %s: %s", slot->name, strerror(-rc));
+			atomic_fetch_add(&shared->churn[FUNCTION_RESETS], 1);
+		}
+		slot->held = 0;
 	}
 }
 

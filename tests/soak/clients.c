@@ -511,6 +511,8 @@ static void nvme_client(struct use *use)
 			must(use, vcdev_dev_reset(nvme.dev, NULL), "VFIO_DEVICE_RESET");
 			atomic_fetch_add(&use->slot->resets, 1);
 		}
+		while (use->slot->held)
+			usleep(1000);
 		nvme_close(&nvme);
 		_exit(0);
 	}

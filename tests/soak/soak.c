@@ -192,7 +192,7 @@ static void tend(struct slot *slot, uint64_t seed, bool last)
 
 	if (slot->pid <= 0) {
 		/* One that found nothing to do is not followed at once. */
-		if (!last && now >= slot->when)
+		if (!last && now >= slot->when && !slot->held)
 			next_client(slot, seed);
 		return;
 	}
@@ -220,7 +220,7 @@ static void tend(struct slot *slot, uint64_t seed, bool last)
 		}
 		return;
 	}
-	if (now >= slot->when || last) {
+	if ((now >= slot->when && !slot->held) || last) {
 		kill(slot->pid, SIGKILL);
 		slot->dead = true;
 		slot->when = now;

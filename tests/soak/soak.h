@@ -68,6 +68,7 @@ struct slot {
 	 * that saw it odd, or change, may find its device dead.
 	 */
 	atomic_uint disturbed;
+	atomic_int held;		/* nobody is killed or started now */
 	unsigned int longest_ms;	/* that a client lived on after SIGKILL */
 
 	/* of the one who kills */
