@@ -753,7 +753,7 @@ TEST_F_TIMEOUT(dma, transparent_huge_pages_work_at_every_offset, 60)
 
 	ASSERT_NE(MAP_FAILED, p);
 	p = (void *)(((uintptr_t)p + 2 * MiB - 1) & ~(2 * MiB - 1));
-	ASSERT_EQ(0, madvise(p, length, MADV_HUGEPAGE));
+	ASSERT_EQ(0, want_huge_pages(p, length));
 	memset(p, 0, length);
 	ASSERT_EQ(0, ioas_map_fixed(self->iommufd, self->ioas, RW, p, length, X));
 	probe_large(_metadata, self, p, length);
@@ -782,7 +782,7 @@ TEST_F_TIMEOUT(dma, part_of_a_huge_page_is_just_that_part, 60)
 
 	ASSERT_NE(MAP_FAILED, p);
 	p = (void *)(((uintptr_t)p + 2 * MiB - 1) & ~(2 * MiB - 1));
-	ASSERT_EQ(0, madvise(p, 2 * MiB, MADV_HUGEPAGE));
+	ASSERT_EQ(0, want_huge_pages(p, 2 * MiB));
 	memset(p, 0x55, 2 * MiB);
 	ASSERT_EQ(0, ioas_map_fixed(self->iommufd, self->ioas, RW,
 				    p + 17 * PAGE, 3 * PAGE, X + 17 * PAGE));

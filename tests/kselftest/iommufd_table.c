@@ -732,7 +732,7 @@ TEST_F_TIMEOUT(table, table_made_while_the_device_is_at_work_shows_all, 60)
 		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, huge);
 	huge = (void *)(((uintptr_t)huge + 2 * MiB - 1) & ~(2 * MiB - 1));
-	ASSERT_EQ(0, madvise(huge, 2 * MiB, MADV_HUGEPAGE));
+	ASSERT_EQ(0, want_huge_pages(huge, 2 * MiB));
 	memset(huge, 0, 2 * MiB);
 
 	ASSERT_EQ(0, vfio_attach(self->s.dev, self->s.ioas, NULL));
@@ -1098,7 +1098,7 @@ TEST_F_TIMEOUT(table, without_huge_pages_dma_is_as_right, 60)
 		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, (void *)p);
 	p = (void *)(((uintptr_t)p + 2 * MiB - 1) & ~(2 * MiB - 1));
-	ASSERT_EQ(0, madvise(p, length, MADV_HUGEPAGE));
+	ASSERT_EQ(0, want_huge_pages(p, length));
 	memset(p, 0, length);
 
 	ASSERT_EQ(0, huge_pages(&self->s, self->s.ioas, 0));

@@ -265,6 +265,14 @@ static inline void *pages_alloc(size_t length)
 	return p;
 }
 
+/* Huge pages if there are any: a kernel with PREEMPT_RT is built without, and EINVAL. */
+static inline int want_huge_pages(void *va, size_t length)
+{
+	if (!madvise(va, length, MADV_HUGEPAGE))
+		return 0;
+	return access("/sys/kernel/mm/transparent_hugepage", F_OK) ? 0 : -errno;
+}
+
 /* A struct on a page of its own that can be read but not written. */
 static inline void *readonly_copy(const void *data, size_t length)
 {
