@@ -156,6 +156,7 @@ fuzz-programs:
 	$(MAKE) -C tests/fuzz O=$(top)/tests/fuzz $(top)/tests/fuzz/vm_fuzz
 
 test-vm: modules samples tools examples kselftest clients
+test-vm: modules samples tools examples kselftest clients flavour-modules
 	$(MAKE) modules TEST=1
 	tests/packages/host --if-missing
 	tests/vm/ring
@@ -171,7 +172,14 @@ soak-program: tools
 soak: modules samples soak-program
 	tests/vm/ring --table tests/vm/soak soak
 
-matrix: modules kselftest
+# Debian's other kernels of 6.1, whose headers are there
+flavours = $(foreach f,cloud rt,$(lastword $(shell ls -d /usr/src/linux-headers-6.1.*-$(f)-amd64 \
+	2>/dev/null | sort -V)))
+
+flavour-modules:
+	@for dir in $(flavours); do $(MAKE) modules KDIR=$$dir || exit 1; done
+
+matrix: modules flavour-modules kselftest
 	tests/vm/matrix --docs
 
 # The debug kernel is built by the first who needs it, and cached
@@ -238,4 +246,4 @@ clean:
 
 .PHONY: all kdir print-kdir mirror modules sparse tools examples kselftest clients test-host fuzz \
 	test-vm debug-modules test-races test-debug lint deb bench install uninstall clean
-.PHONY: samples test-variants test-packages docs fuzz-vm fuzz-vm-stock fuzz-programs soak-program soak matrix
+.PHONY: samples test-variants test-packages docs fuzz-vm fuzz-vm-stock fuzz-programs soak-program soak matrix flavour-modules
