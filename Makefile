@@ -155,7 +155,6 @@ fuzz-programs:
 	@mkdir -p $(top)/tests/fuzz
 	$(MAKE) -C tests/fuzz O=$(top)/tests/fuzz $(top)/tests/fuzz/vm_fuzz
 
-test-vm: modules samples tools examples kselftest clients
 test-vm: modules samples tools examples kselftest clients flavour-modules
 	$(MAKE) modules TEST=1
 	tests/packages/host --if-missing
