@@ -169,7 +169,7 @@ soak-program: tools
 	$(MAKE) -C tests/soak O=$(top)/tests/soak all
 
 soak: modules samples soak-program
-	tests/vm/ring --table tests/vm/soak soak
+	tests/vm/ring --table tests/vm/long soak
 
 # Debian's other kernels of 6.1, whose headers are there
 flavours = $(foreach f,cloud rt,$(lastword $(shell ls -d /usr/src/linux-headers-6.1.*-$(f)-amd64 \
