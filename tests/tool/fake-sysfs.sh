@@ -150,3 +150,20 @@ fake_mdev() {
 	ln -s "$dir" "$root/sys/bus/mdev/devices/$1"
 	[ -z "${5:-}" ] || ln -s "../../../../kernel/iommu_groups/$5" "$dir/iommu_group"
 }
+
+# fake_inject: the system of inject_test
+fake_inject() {
+	fake_new
+	fake_function 0000:00:1f.2 0x8086 0x2922 0x010601 6
+	fake_bound 0000:00:1f.2 ahci
+	fake_pf 0000:00:1f.2 2 0
+	fake_mdev 83b8f4f2-509f-382f-3c1e-e6bfe0fa1001 0000:00:1f.2 a-part vfio4
+	fake_function 0000:01:00.0 0x1b36 0x0010 0x010802 7
+	fake_cdev 0000:01:00.0 vfio3
+	fake_holder 812 qemu 9 /dev/iommu
+	mkdir -p "$root/dev/vfio/devices"
+	truncate -s 64K "$root/dev/vfio/devices/vfio3"
+	: > "$root/dev/iommu"
+	: > "$root/dev/vfio/vfio"
+	: > "$root/dev/vfio/7"
+}

@@ -285,12 +285,17 @@ static bool bad(long rc)
 	return true;
 }
 
+/* fake_inject of tests/tool/fake-sysfs.sh makes these. */
+#define MDEV	"83b8f4f2-509f-382f-3c1e-e6bfe0fa1001"
+#define PF	"0000:00:1f.2"
+
 static int look(void)
 {
 	struct vcdev_pci pci, *list = NULL;
 	struct vcdev_holder *holders = NULL;
-	struct vcdev_mdev *mdevs = NULL;
+	struct vcdev_mdev mdev, *mdevs = NULL;
 	struct vcdev_file *files = NULL;
+	char above[VCDEV_BDF_LEN];
 	size_t nr_hidden;
 	char (*passed)[VCDEV_BDF_LEN] = NULL;
 	int rc = -1;
@@ -319,6 +324,14 @@ static int look(void)
 	if (bad(vcdev_files(host, 0, &files, &nr_hidden, &err)))
 		return -1;
 	free(files);
+	/* (no call of it has an error for @err) */
+	if (!vcdev_pci_upstream(host, bdf, above) && above[0] != '0')
+		return -1;
+	if (bad(vcdev_iommu_present(host, &err)))
+		return -1;
+	/* A machine of the tests has none. */
+	if (!is_real && bad(vcdev_mdev_find(host, MDEV, &mdev, &err)))
+		return -1;
 	if (!bad(vcdev_mdev_list(host, &mdevs, &err)))
 		rc = 0;
 	free(mdevs);
@@ -384,12 +397,15 @@ static int use_device(struct vcdev_dev *dev)
 	vcdev_region_unmap(bar, 4096);
 	if (bad(vcdev_region_read(dev, 0, 0, &word, 4, &err)) ||
 	    bad(vcdev_region_write(dev, 0, 4, &word, 4, &err)) ||
+	    bad(vcdev_config_read(dev, 4, &word, 4, &err)) ||
+	    bad(vcdev_config_write(dev, 4, &word, 4, &err)) ||
 	    (!is_real && bad(vcdev_dev_reset(dev, &err))))
 		return -1;
 	fd = eventfd(0, EFD_CLOEXEC);
 	if (bad(vcdev_irq_get(dev, VFIO_PCI_MSI_IRQ_INDEX, &irq, &err)) ||
 	    bad(vcdev_irq_enable(dev, VFIO_PCI_MSI_IRQ_INDEX, &fd, 1, &err)) ||
 	    bad(vcdev_irq_trigger(dev, VFIO_PCI_MSI_IRQ_INDEX, 0, &err)) ||
+	    (!is_real && bad(vcdev_irq_unmask(dev, VFIO_PCI_INTX_IRQ_INDEX, &err))) ||
 	    bad(vcdev_irq_disable(dev, VFIO_PCI_MSI_IRQ_INDEX, &err))) {
 		close(fd);
 		return -1;
@@ -458,6 +474,9 @@ static int drivers(void)
 	if (bad(vcdev_pci_get(host, bdf, &pci, &err)))
 		goto out;
 	bad(vcdev_driver_may_bind(host, &pci, NULL, 0, &err));
+	bad(vcdev_driver_may_restore(host, &pci, former, &err));
+	if (bad(vcdev_sriov_set(host, PF, 1, &err)) | bad(vcdev_sriov_set(host, PF, 0, &err)))
+		goto out;
 	if (bad(vcdev_driver_restore(host, bdf, former, &err)) |
 	    bad(vcdev_driver_bind(host, bdf, "vfio-pci", &err)))
 		goto out;

@@ -10,7 +10,7 @@ packages_vm=(qemu-system-x86 busybox-static cpio iproute2 pciutils nvme-cli)
 packages_test=(linux-source-6.1 pkgconf sparse shellcheck codespell perl clang-14 libclang-rt-14-dev
 	linux-headers-cloud-amd64 linux-headers-rt-amd64
 	dpdk-dev librte-net-e1000-23 ipxe-qemu
-	debhelper dh-dkms dkms lintian openssl udev bash-completion mandoc)
+	debhelper dh-dkms dkms lintian openssl udev bash-completion mandoc valgrind)
 packages_debug=(linux-source-6.1 flex bison bc libelf-dev)
 
 # install_packages <name>...: those that are missing, telling which

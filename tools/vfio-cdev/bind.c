@@ -52,34 +52,9 @@ static int bind_one(const struct vcdev_pci *pci, struct vcdev_pci *now, bool *is
 	return EXIT_OK;
 }
 
-/* Records for all, or those of before. */
-static int persist_all(const struct vcdev_pci *pcis, int nr)
-{
-	struct persist want = { .is_there = true, .driver = DRIVER };
-	struct persist *before = calloc(nr, sizeof(*before));
-	struct vcdev_error err;
-	int i, status = EXIT_OK;
-
-	if (!before) {
-		fprintf(stderr, "vfio-cdev: bind: out of memory\n");
-		return EXIT_FAILED;
-	}
-	for (i = 0; i < nr; i++) {
-		persist_get(pcis[i].bdf, &before[i]);
-		if (!persist_set(pcis[i].bdf, &want, &err))
-			continue;
-		status = report(pcis[i].bdf, "bind --persist", &err);
-		while (i-- > 0)
-			if (persist_set(pcis[i].bdf, &before[i], &err))
-				report(pcis[i].bdf, "undo bind --persist", &err);
-		break;
-	}
-	free(before);
-	return status;
-}
-
 static int bind_all(const struct vcdev_pci *pcis, int nr)
 {
+	const struct persist want = { .is_there = true, .driver = DRIVER };
 	bool *is_changed = calloc(nr, sizeof(*is_changed));
 	struct vcdev_pci *now = calloc(nr, sizeof(*now));
 	int i, status = EXIT_OK;
@@ -92,7 +67,7 @@ static int bind_all(const struct vcdev_pci *pcis, int nr)
 	for (i = 0; i < nr && !status; i++)
 		status = bind_one(&pcis[i], &now[i], &is_changed[i]);
 	if (!status && is_persistent)
-		status = persist_all(pcis, nr);
+		status = persist_set_all("bind", pcis, nr, &want);
 	if (status) {
 		undo(pcis, is_changed, i);
 		goto out_free;

@@ -87,6 +87,7 @@ static int add_range(struct context *context, enum range_kind kind, const char *
 static int add_ioas(struct context *context, const char *line)
 {
 	struct ioas *ioas = GROW(context, ioas);
+	char maps[32];
 
 	if (!ioas)
 		return -ENOMEM;
@@ -97,6 +98,11 @@ static int add_ioas(struct context *context, const char *line)
 	ioas->mappings = pair_number(line, "mappings");
 	ioas->hwpts = pair_number(line, "hwpts");
 	ioas->accesses = pair_number(line, "accesses");
+	ioas->is_counted = pair(line, "maps", maps, sizeof(maps));
+	ioas->maps = pair_number(line, "maps");
+	ioas->unmaps = pair_number(line, "unmaps");
+	ioas->map_bytes = pair_number(line, "map-bytes");
+	ioas->unmap_bytes = pair_number(line, "unmap-bytes");
 	return 0;
 }
 

@@ -41,12 +41,18 @@ struct range {
  * @hwpts: number of page tables
  * @accesses: number of in-kernel users
  * @is_cut: there is more than the ranges that are listed
+ * @is_counted: the kernel counts maps and unmaps, the four below
+ * @maps: that were done so far
+ * @unmaps: mappings that were unmapped so far
+ * @map_bytes: of @maps
+ * @unmap_bytes: of @unmaps
  */
 struct ioas {
 	uint32_t id;
 	uint64_t mapped, pinned, align, mappings;
 	uint32_t hwpts, accesses;
-	bool is_cut;
+	bool is_cut, is_counted;
+	uint64_t maps, unmaps, map_bytes, unmap_bytes;
 };
 
 /**

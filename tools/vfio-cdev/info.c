@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * vfio-cdev info: one function in full.
+ * vfio-cdev info: one function in full. A mediated device is another matter: info-mdev.c.
  *
  * Three sources, each of which may be shut: sysfs (always there), configuration
  * space (root sees all of it), and VFIO (bound to vfio-pci, nobody uses it, and
@@ -220,8 +220,7 @@ static void drop_vfio(struct info *info)
 static bool gather_vfio(struct info *info, struct vcdev_error *err)
 {
 	static const char what[] = "IOVA ranges";
-	struct vcdev_ctx *ctx;
-	struct vcdev_dev *dev;
+	struct acquired acquired;
 	bool is_read = false;
 
 	if (!info->pci.cdev[0]) {
@@ -236,31 +235,23 @@ static bool gather_vfio(struct info *info, struct vcdev_error *err)
 		snprintf(err->hint, sizeof(err->hint), "ask again when that process has ended");
 		return false;
 	}
-	if (vcdev_dev_open(tool_host, info->pci.bdf, &dev, err))
+	if (acquire(info->pci.bdf, &acquired, err))
 		return false;
-	if (vcdev_ctx_open(tool_host, &ctx, err))
-		goto out_close_dev;
-	if (vcdev_dev_bind(dev, ctx, err) || vcdev_dev_info(dev, &info->dev_info, err))
-		goto out_close_ctx;
+	if (vcdev_dev_info(acquired.dev, &info->dev_info, err))
+		goto out_release;
 	memset(err, 0, sizeof(*err));
 	strcpy(err->text, "out of memory");
-	if (gather_regions(info, dev, err) || gather_irqs(info, dev, err)) {
+	if (gather_regions(info, acquired.dev, err) || gather_irqs(info, acquired.dev, err)) {
 		drop_vfio(info);
-		goto out_close_ctx;
+		goto out_release;
 	}
 	is_read = true;
-	gather_abilities(info, ctx, dev);
-	if (gather_iovas(info, ctx, dev, err))
+	gather_abilities(info, acquired.ctx, acquired.dev);
+	if (gather_iovas(info, acquired.ctx, acquired.dev, err))
 		add_gap(info, what, err);
-out_close_ctx:
-	/* The device first: it hangs on the context. */
-	vcdev_dev_close(dev);
-	vcdev_ctx_close(ctx);
+out_release:
+	release(&acquired);
 	return is_read;
-
-out_close_dev:
-	vcdev_dev_close(dev);
-	return false;
 }
 
 /* ------------------------------------------------------ sysfs, config space */
@@ -424,6 +415,7 @@ static void info_uninit(struct info *info)
 
 static int run_info(int argc, char **argv)
 {
+	struct vcdev_mdev mdev;
 	struct vcdev_pci *pci;
 	struct names names;
 	struct info *info;
@@ -434,7 +426,13 @@ static int run_info(int argc, char **argv)
 	if (first < 0)
 		return -1 - first;
 	if (argc - first != 1)
-		return report_usage("info", "needs one function");
+		return report_usage("info", "needs one device");
+	if (!vcdev_mdev_find(tool_host, argv[first], &mdev, NULL)) {
+		rc = info_mdev(&mdev, json);
+		if (rc)
+			fprintf(stderr, "vfio-cdev: %s: info: %s\n", mdev.uuid, strerror(-rc));
+		return rc ? EXIT_FAILED : EXIT_OK;
+	}
 	status = look_at_all("info", 1, argv + first, &pci);
 	if (status)
 		return status;
@@ -460,13 +458,14 @@ out_report:
 
 const struct command command_info = {
 	.name = "info",
-	.args = "[--json] BDF",
+	.args = "[--json] BDF|UUID",
 	.summary = "show regions, interrupts, capabilities and IOVA ranges",
 	.details =
 		"  --json   machine-readable\n"
 		"\n"
 		"A function bound to vfio-pci that nobody uses is opened for this, which\n"
 		"may reset it. Of others, what sysfs and configuration space tell is shown,\n"
-		"and under 'not read' what is missing and why.\n",
+		"and under 'not read' what is missing and why. A mediated device, by its UUID or\n"
+		"cdev, is never opened: what sysfs tells, and who has it.\n",
 	.run = run_info,
 };

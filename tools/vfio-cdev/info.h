@@ -88,4 +88,7 @@ const char *info_feature_name(unsigned int feature);
 int info_print_text(const struct info *info);
 int info_print_json(const struct info *info);
 
+/* info-mdev.c: the same of a mediated device. Returns 0 or a negative errno. */
+int info_mdev(const struct vcdev_mdev *mdev, bool json);
+
 #endif

@@ -79,6 +79,11 @@ static int print_ioas(const struct context *context, const struct ioas *ioas)
 	printf("  IOAS %u: %s mapped in %" PRIu64 " mapping%s, %s pinned\n", ioas->id,
 	       size_text(ioas->mapped, mapped), ioas->mappings, ioas->mappings == 1 ? "" : "s",
 	       size_text(ioas->pinned, pinned));
+	if (ioas->is_counted)
+		printf("    so far: %" PRIu64 " map%s, %s; %" PRIu64 " unmap%s, %s\n", ioas->maps,
+		       ioas->maps == 1 ? "" : "s", size_text(ioas->map_bytes, mapped),
+		       ioas->unmaps, ioas->unmaps == 1 ? "" : "s",
+		       size_text(ioas->unmap_bytes, pinned));
 	for (i = 0; i < context->nr_hwpts; i++) {
 		const struct hwpt *hwpt = &context->hwpts[i];
 
@@ -187,6 +192,12 @@ static void json_ioas(struct json_object *array, const struct context *context,
 	json_add_number(object, "pinned", ioas->pinned, rc);
 	json_add_number(object, "alignment", ioas->align, rc);
 	json_add_bool(object, "lists_are_cut", ioas->is_cut, rc);
+	if (ioas->is_counted) {
+		json_add_number(object, "maps", ioas->maps, rc);
+		json_add_number(object, "map_bytes", ioas->map_bytes, rc);
+		json_add_number(object, "unmaps", ioas->unmaps, rc);
+		json_add_number(object, "unmap_bytes", ioas->unmap_bytes, rc);
+	}
 	list = json_add_array(object, "page_tables", rc);
 	for (i = 0; i < context->nr_hwpts; i++) {
 		const struct hwpt *hwpt = &context->hwpts[i];
@@ -256,7 +267,7 @@ static void json_context(struct json_object *array, const struct context *contex
 		json_ioas(list, context, &context->ioas[i], rc);
 }
 
-static int print_json(const struct context *contexts, size_t nr)
+static int print_json(const struct context *contexts, size_t nr, size_t nr_hidden)
 {
 	struct json_object *root = json_object_new_object(), *array;
 	int rc = root ? 0 : -ENOMEM;
@@ -265,6 +276,7 @@ static int print_json(const struct context *contexts, size_t nr)
 	array = json_add_array(root, "contexts", &rc);
 	for (i = 0; i < nr; i++)
 		json_context(array, &contexts[i], &rc);
+	json_add_bool(root, "complete", !nr_hidden, &rc);
 	return json_print(root, rc);
 }
 
@@ -290,7 +302,8 @@ static int write_svg(const char *path, const struct context *contexts, size_t nr
 	return EXIT_FAILED;
 }
 
-static int show(const struct context *contexts, size_t nr, bool json, const char *svg)
+static int show(const struct context *contexts, size_t nr, size_t nr_hidden, bool json,
+		const char *svg)
 {
 	size_t i;
 	int rc = 0;
@@ -298,7 +311,7 @@ static int show(const struct context *contexts, size_t nr, bool json, const char
 	if (svg)
 		return write_svg(svg, contexts, nr);
 	if (json)
-		rc = print_json(contexts, nr);
+		rc = print_json(contexts, nr, nr_hidden);
 	for (i = 0; i < nr && !json && !rc; i++) {
 		if (i)
 			putchar('\n');
@@ -340,14 +353,12 @@ static int run_ioas(int argc, char **argv)
 	nr = contexts_read(pid, &contexts, &nr_hidden, &err);
 	if (nr < 0)
 		return report(NULL, "ioas", &err);
-	status = show(contexts, nr, json, svg);
+	status = show(contexts, nr, nr_hidden, json, svg);
 	contexts_free(contexts, nr);
 	if (!nr && !tool_quiet)
 		fprintf(stderr, pid ? "vfio-cdev: ioas: process %ld has no context\n" :
 			"vfio-cdev: ioas: no process has a context\n", pid);
-	if (nr_hidden && !tool_quiet)
-		fprintf(stderr, "vfio-cdev: ioas: %zu processes of others are not shown\n"
-			"  next: run this as root\n", nr_hidden);
+	remark_hidden("ioas", nr_hidden);
 	return status ? status : !nr && pid ? EXIT_FAILED : EXIT_OK;
 }
 

@@ -99,20 +99,8 @@ static void value_sriov(struct listing *listing, const struct list_row *row, cha
 
 bool list_is_holder(const struct list_row *row, const struct vcdev_file *file)
 {
-	const struct vcdev_mdev *mdev = row->mdev;
-
-	if (row->pci)
-		return vcdev_file_is_of(file, row->pci);
-	switch (file->kind) {
-	case VCDEV_FILE_CDEV:
-		return mdev->cdev[0] && !strcmp(file->node, mdev->cdev);
-	case VCDEV_FILE_DEVICE:
-		return !strcmp(file->device, mdev->uuid);
-	case VCDEV_FILE_GROUP:
-		return mdev->group >= 0 && file->group == mdev->group;
-	default:
-		return false;
-	}
+	return row->pci ? vcdev_file_is_of(file, row->pci) :
+		vcdev_file_is_of_mdev(file, row->mdev);
 }
 
 static const struct vcdev_file *next_holder(const struct listing *listing,

@@ -22,12 +22,38 @@ struct filter {
 	bool vfio, used;
 };
 
+static bool is_made_of(const char *text, const char *digits, size_t most)
+{
+	return text[0] && strlen(text) <= most && strspn(text, digits) == strlen(text);
+}
+
+/* Filters that nothing can ever fit. Returns an exit status. */
+static int check_filter(struct filter *filter, char pf[VCDEV_BDF_LEN])
+{
+	static const char decimal[] = "0123456789", hex[] = "0123456789abcdefABCDEF";
+	const char *id = filter->id;
+
+	if (filter->group && !is_made_of(filter->group, decimal, 9))
+		return report_usage("list", "'%s' is no IOMMU group", filter->group);
+	if (filter->numa && !is_made_of(filter->numa, decimal, 9))
+		return report_usage("list", "'%s' is no NUMA node", filter->numa);
+	if (filter->class_code && !is_made_of(filter->class_code, hex, 6))
+		return report_usage("list", "'%s' is no class, nor its first digits",
+				    filter->class_code);
+	if (id && (strspn(id, hex) != 4 || (id[4] && (id[4] != ':' || strlen(id) != 9 ||
+						      strspn(id + 5, hex) != 4))))
+		return report_usage("list", "'%s' is no vendor, nor vendor:device", id);
+	if (filter->pf) {
+		if (vcdev_bdf_parse(filter->pf, pf))
+			return report_usage("list", "'%s' is no PCI address", filter->pf);
+		filter->pf = pf;
+	}
+	return EXIT_OK;
+}
+
 static bool number_fits(const char *wanted, int value)
 {
-	char *end;
-	long number = strtol(wanted, &end, 10);
-
-	return end != wanted && !*end && number == value;
+	return atoi(wanted) == value;
 }
 
 /* "1b36" or "1b36:0010" */
@@ -247,7 +273,7 @@ static int run_list(int argc, char **argv)
 	char pf[VCDEV_BDF_LEN], wrong[32];
 	struct listing listing = { 0 };
 	int first, nr, rc, status;
-	size_t i;
+	size_t i, nr_shown = 0;
 
 	first = parse_option_table(&command_list, argc, argv, options);
 	if (first < 0)
@@ -260,18 +286,18 @@ static int run_list(int argc, char **argv)
 	if (nr < 0)
 		return report_usage("list", "there is no column '%s'; '-o help' names them",
 				    wrong);
-	if (filter.pf) {
-		if (vcdev_bdf_parse(filter.pf, pf))
-			return report_usage("list", "'%s' is no PCI address", filter.pf);
-		filter.pf = pf;
-	}
+	status = check_filter(&filter, pf);
+	if (status)
+		return status;
 	status = gather(&listing);
 	if (!status)
 		status = choose(&listing, argc - first, argv + first);
 	if (status)
 		goto out_free;
-	for (i = 0; i < listing.nr_rows; i++)
+	for (i = 0; i < listing.nr_rows; i++) {
 		listing.rows[i].is_shown &= fits(&listing, &listing.rows[i], &filter);
+		nr_shown += listing.rows[i].is_shown;
+	}
 	if (tree)
 		show_above(&listing);
 	names_init(&listing.names);
@@ -284,6 +310,11 @@ static int run_list(int argc, char **argv)
 		fprintf(stderr, "vfio-cdev: list: %s\n", strerror(-rc));
 		status = EXIT_FAILED;
 	} else if (!tool_quiet) {
+		if (!nr_shown)
+			fprintf(stderr, listing.nr_rows ?
+				"vfio-cdev: list: nothing here fits what was asked for\n"
+				"  next: vfio-cdev list, without filters, shows all\n" :
+				"vfio-cdev: list: there is no PCI function here\n");
 		remark(&listing);
 	}
 out_free:
@@ -313,6 +344,7 @@ const struct command command_list = {
 		"  --class CC...    first digits of the class: 01 storage, 02 network, 03 display\n"
 		"  --numa-node N    on a NUMA node\n"
 		"  --pf BDF         a PF and its VFs\n"
+		"That nothing fits is said on standard error; it is no failure.\n"
 		"\n"
 		"SRIOV: 'PF 2/7' is a PF with 2 of its 7 VFs. HOLDER: command[process]:fd; '?' if\n"
 		"it may be open in a process that only root may look into.\n",

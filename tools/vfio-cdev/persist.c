@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -93,4 +94,32 @@ int persist_set(const char *bdf, const struct persist *record, struct vcdev_erro
 		return fail(err, rc, "write", path);
 	}
 	return 0;
+}
+
+int persist_set_all(const char *command, const struct vcdev_pci *pcis, int nr,
+		    const struct persist *record)
+{
+	struct persist *before = calloc(nr, sizeof(*before));
+	struct vcdev_error err;
+	int i, status = EXIT_OK;
+	char action[64];
+
+	if (!before) {
+		fprintf(stderr, "vfio-cdev: %s: out of memory\n", command);
+		return EXIT_FAILED;
+	}
+	for (i = 0; i < nr; i++) {
+		persist_get(pcis[i].bdf, &before[i]);
+		if (!persist_set(pcis[i].bdf, record, &err))
+			continue;
+		snprintf(action, sizeof(action), "%s --persist", command);
+		status = report(pcis[i].bdf, action, &err);
+		snprintf(action, sizeof(action), "undo %s --persist", command);
+		while (i-- > 0)
+			if (persist_set(pcis[i].bdf, &before[i], &err))
+				report(pcis[i].bdf, action, &err);
+		break;
+	}
+	free(before);
+	return status;
 }

@@ -20,5 +20,11 @@ const char *persist_path(const char *bdf);
 void persist_get(const char *bdf, struct persist *record);
 /* Write or, if not @record->is_there, remove it. Returns 0 or a negative errno. */
 int persist_set(const char *bdf, const struct persist *record, struct vcdev_error *err);
+/*
+ * The same for @nr functions, or those of before if one fails. Errors are printed as
+ * those of @command. Returns an exit status.
+ */
+int persist_set_all(const char *command, const struct vcdev_pci *pcis, int nr,
+		    const struct persist *record);
 
 #endif

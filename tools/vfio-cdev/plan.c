@@ -341,7 +341,7 @@ static void print_text(const struct plan *plan, const struct check *checks, size
 	char text[SIZE_TEXT], other[SIZE_TEXT], page[SIZE_TEXT];
 	size_t i;
 
-	printf("memory        %s and %s besides, in %" PRIu64 " address space%s\n",
+	printf("to map        %s and %s besides, in %" PRIu64 " address space%s\n",
 	       size_text(plan->memory, text), size_text(plan->extra, other), plan->spaces,
 	       plan->spaces == 1 ? "" : "s");
 	printf("locked        %s\n", size_text(plan->pinned, text));

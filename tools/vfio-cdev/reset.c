@@ -99,22 +99,16 @@ static int set_from_kernel(struct reset_set *set, const struct vcdev_pci *pci,
 			   struct vcdev_error *err)
 {
 	struct vcdev_reset_function *functions = NULL;
-	struct vcdev_ctx *ctx = NULL;
-	struct vcdev_dev *dev;
+	struct acquired acquired;
 	struct vcdev_pci other;
 	bool is_owned;
 	ssize_t nr, i;
 	int rc;
 
-	rc = vcdev_dev_open(tool_host, pci->bdf, &dev, err);
+	rc = acquire(pci->bdf, &acquired, err);
 	if (rc)
 		return rc;
-	rc = vcdev_ctx_open(tool_host, &ctx, err);
-	if (!rc)
-		rc = vcdev_dev_bind(dev, ctx, err);
-	if (rc)
-		goto out_close;
-	nr = vcdev_dev_reset_set(dev, &functions, &is_owned, err);
+	nr = vcdev_dev_reset_set(acquired.dev, &functions, &is_owned, err);
 	if (nr < 0)
 		rc = nr;
 	for (i = 0; i < nr && !rc; i++) {
@@ -127,10 +121,7 @@ static int set_from_kernel(struct reset_set *set, const struct vcdev_pci *pci,
 	if (nr > 0)
 		free(functions);
 	set->is_kernels = !rc;
-out_close:
-	/* The device first: it hangs on the context. */
-	vcdev_dev_close(dev);
-	vcdev_ctx_close(ctx);
+	release(&acquired);
 	return rc;
 }
 
@@ -341,20 +332,14 @@ out_free:
 
 static int reset_by_file(const struct vcdev_pci *pci, struct vcdev_error *err)
 {
-	struct vcdev_ctx *ctx = NULL;
-	struct vcdev_dev *dev;
+	struct acquired acquired;
 	int rc;
 
-	rc = vcdev_dev_open(tool_host, pci->bdf, &dev, err);
+	rc = acquire(pci->bdf, &acquired, err);
 	if (rc)
 		return rc;
-	rc = vcdev_ctx_open(tool_host, &ctx, err);
-	if (!rc)
-		rc = vcdev_dev_bind(dev, ctx, err);
-	if (!rc)
-		rc = vcdev_dev_reset(dev, err);
-	vcdev_dev_close(dev);
-	vcdev_ctx_close(ctx);
+	rc = vcdev_dev_reset(acquired.dev, err);
+	release(&acquired);
 	return rc;
 }
 

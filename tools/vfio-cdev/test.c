@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -56,7 +57,11 @@ static const struct kind kind_vcopy = { "copy", example_copy, { NULL }, 3 };
  * struct test - one that is running
  * @kind: of which kind
  * @device: what the user called it
+<<<<<<< HEAD
  * @memory: size of large memory to try, or NULL
+=======
+ * @name: what its driver is told, the same or the cdev of a mediated device
+>>>>>>> 4919b45 (tools: take mediated devices, show true rates, check a dry unbind)
  * @steps: claims that were made
  * @failed: those that were not kept
  * @json: array of results, or NULL for text
@@ -66,6 +71,7 @@ static const struct kind kind_vcopy = { "copy", example_copy, { NULL }, 3 };
 struct test {
 	const struct kind *kind;
 	const char *device, *memory;
+	char name[PATH_MAX];
 	unsigned int steps, failed;
 	struct json_object *json;
 	int rc;
@@ -179,7 +185,7 @@ static void be_child(const struct test *test, int out)
 		argv[argc++] = test->memory;
 		argv[argc++] = "--percent";
 	}
-	argv[argc++] = test->device;
+	argv[argc++] = test->name;
 	if (dup2(out, 1) < 0 || dup2(out, 2) < 0)
 		_exit(EXIT_FAILED);
 	/* What this process was started with is the driver's. */
@@ -300,32 +306,25 @@ static int run_driver(struct test *test, unsigned int seconds)
 
 /* ------------------------------------------------------------------- which driver */
 
-/* An mdev by its cdev; its driver says if it is not a vcopy device. */
-static bool is_mdev(const char *name)
+/* NULL for none, with the reason. Sets @test->name, too. */
+static const struct kind *kind_of(struct test *test, bool may_write, struct vcdev_error *err)
 {
-	const char *last = strrchr(name, '/');
-	char path[2 * 4096], target[4096];
-	ssize_t length;
-
-	snprintf(path, sizeof(path), "%s/sys/class/vfio-dev/%s/device", tool_host->root,
-		 last ? last + 1 : name);
-	length = readlink(path, target, sizeof(target) - 1);
-	if (length < 0)
-		return false;
-	target[length] = '\0';
-	last = strrchr(target, '/');
-	last = last ? last + 1 : target;
-	snprintf(path, sizeof(path), "%s/sys/bus/mdev/devices/%s", tool_host->root, last);
-	return !access(path, F_OK);
-}
-
-static const struct kind *kind_of(const char *name, bool may_write, struct vcdev_error *err)
-{
+	struct vcdev_mdev mdev;
 	struct vcdev_pci pci;
 
-	if (is_mdev(name))
-		return &kind_vcopy;
-	if (vcdev_pci_find(tool_host, name, &pci, err))
+	snprintf(test->name, sizeof(test->name), "%s", test->device);
+	if (!vcdev_mdev_find(tool_host, test->device, &mdev, NULL)) {
+		/* Its driver says if it is not a vcopy device. */
+		snprintf(test->name, sizeof(test->name), "%s", mdev.cdev);
+		if (mdev.cdev[0])
+			return &kind_vcopy;
+		memset(err, 0, sizeof(*err));
+		err->code = -ENXIO;
+		strcpy(err->text, "has no cdev");
+		snprintf(err->hint, sizeof(err->hint), "vfio-cdev info %s", mdev.uuid);
+		return NULL;
+	}
+	if (vcdev_pci_find(tool_host, test->device, &pci, err))
 		return NULL;
 	if (!pci.cdev[0]) {
 		vcdev_pci_why_no_cdev(tool_host, &pci, err);
@@ -375,7 +374,7 @@ static int run_test(int argc, char **argv)
 	if (memory && (!size_parse(memory, &size) || !size || size % 4096))
 		return report_usage("test", "'%s' is no size in whole pages", memory);
 	test.device = argv[first];
-	test.kind = kind_of(test.device, may_write, &err);
+	test.kind = kind_of(&test, may_write, &err);
 	if (!test.kind)
 		return report(test.device, "test", &err);
 	if (memory && test.kind == &kind_vcopy)
@@ -418,7 +417,7 @@ const struct command command_test = {
 		"  -j, --json       machine-readable\n"
 		"\n"
 		"DEVICE is bound to vfio-pci and not in use: QEMU's edu device or an NVMe\n"
-		"controller; or it is a vcopy device of drivers/samples, by its cdev. Exit status\n"
-		"0 only if every step was verified.\n",
+		"controller; or it is a vcopy device of drivers/samples, by its cdev or UUID. Exit\n"
+		"status 0 only if every step was verified.\n",
 	.run = run_test,
 };

@@ -65,6 +65,23 @@ void remark_hidden(const char *action, size_t nr_hidden);
  */
 int look_at_all(const char *action, int nr, char **argv, struct vcdev_pci **pcis);
 
+/* acquire.c */
+
+/**
+ * struct acquired - a device that this process has for a moment
+ * @dev: open, and bound to @ctx
+ * @ctx: a context of its own
+ */
+struct acquired {
+	struct vcdev_dev *dev;
+	struct vcdev_ctx *ctx;
+};
+
+/* Open and bind a function. Returns 0, or a negative errno with nothing open. */
+int acquire(const char *bdf, struct acquired *acquired, struct vcdev_error *err);
+/* For none (all 0), too. */
+void release(struct acquired *acquired);
+
 /* names.c: pci.ids and capabilities, through libpci */
 
 /**

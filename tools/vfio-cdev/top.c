@@ -3,9 +3,9 @@
  * vfio-cdev top: contexts, live, from fdinfo. A look costs reading /proc once; nothing
  * is traced and no process is stopped.
  *
- * Rates are differences between two looks: what was mapped and unmapped again between
- * them is not seen, a failure always is (the kernel counts these). "iommufd_map" and
- * "iommufd_unmap" of the tracepoints have every call.
+ * Rates are differences between two looks at what the kernel counts: no map, unmap or
+ * failure is missed. Where it does not count (before maps= in fdinfo) what is mapped is
+ * compared, and what came and went between two looks is not seen.
  *
  * On a terminal the screen is redrawn and keys are read; anywhere else, or with
  * --batch, tables are printed below each other.
@@ -30,6 +30,7 @@
 /**
  * struct row - a context, as it is shown
  * @context: number of it
+ * @is_told: the kernel shows what is in it; else there are names only
  * @pid: who has it open first
  * @comm: his name
  * @user: and user
@@ -39,17 +40,23 @@
  * @mapped: bytes
  * @locked: bytes, each page once
  * @failures: calls that failed
- * @mappings_rate: more of them per second than at the look before; negative if less
- * @mapped_rate: bytes, likewise
- * @failures_rate: per second
+ * @is_counted: the kernel counts maps and unmaps
+ * @maps: so far, in the address spaces that are there
+ * @unmaps: likewise
+ * @map_bytes: mapped by @maps
+ * @rates: per second since the look before, in that order; @failures last
  */
 struct row {
 	uint32_t context;
+	bool is_told, is_counted;
 	pid_t pid;
 	char comm[32], user[32];
 	size_t devices, spaces;
 	uint64_t mappings, mapped, locked, failures;
-	double mappings_rate, mapped_rate, failures_rate;
+	uint64_t maps, unmaps, map_bytes;
+	struct {
+		double maps, unmaps, map_bytes, failures;
+	} rates;
 };
 
 struct look {
@@ -76,6 +83,7 @@ static void fill_row(struct row *row, const struct context *context)
 	size_t i;
 
 	row->context = context->file.context;
+	row->is_told = context->is_told;
 	row->pid = context->file.pid;
 	snprintf(row->comm, sizeof(row->comm), "%s", context->file.comm);
 	if (user)
@@ -84,12 +92,23 @@ static void fill_row(struct row *row, const struct context *context)
 		snprintf(row->user, sizeof(row->user), "%u", (unsigned int)context->file.uid);
 	row->devices = context->nr_devices;
 	row->spaces = context->nr_ioas;
+	row->is_counted = true;
 	for (i = 0; i < context->nr_ioas; i++) {
+		row->is_counted &= context->ioas[i].is_counted;
+		row->maps += context->ioas[i].maps;
+		row->unmaps += context->ioas[i].unmaps;
+		row->map_bytes += context->ioas[i].map_bytes;
 		row->mappings += context->ioas[i].mappings;
 		row->mapped += context->ioas[i].mapped;
 	}
 	row->locked = context->charged;
 	row->failures = context->failures;
+}
+
+/* How much more there is; an address space that went takes its counts along. */
+static double rise(uint64_t now_is, uint64_t was, double seconds)
+{
+	return now_is > was ? (now_is - was) / seconds : 0;
 }
 
 static void set_rates(struct row *row, const struct look *before, double seconds)
@@ -101,9 +120,17 @@ static void set_rates(struct row *row, const struct look *before, double seconds
 
 		if (old->context != row->context || old->pid != row->pid || seconds <= 0)
 			continue;
-		row->mappings_rate = ((double)row->mappings - (double)old->mappings) / seconds;
-		row->mapped_rate = ((double)row->mapped - (double)old->mapped) / seconds;
-		row->failures_rate = ((double)row->failures - (double)old->failures) / seconds;
+		row->rates.failures = rise(row->failures, old->failures, seconds);
+		if (row->is_counted && old->is_counted) {
+			row->rates.maps = rise(row->maps, old->maps, seconds);
+			row->rates.unmaps = rise(row->unmaps, old->unmaps, seconds);
+			row->rates.map_bytes = rise(row->map_bytes, old->map_bytes, seconds);
+		} else {
+			row->rates.maps = rise(row->mappings, old->mappings, seconds);
+			row->rates.unmaps = rise(old->mappings, row->mappings, seconds);
+			row->rates.map_bytes = rise(row->mapped, old->mapped, seconds);
+		}
+		return;
 	}
 }
 
@@ -156,16 +183,12 @@ static int by_mapped(const void *a, const void *b)
 	return COMPARE(left->mapped, right->mapped);
 }
 
-static double absolute(double value)
-{
-	return value < 0 ? -value : value;
-}
-
 static int by_rate(const void *a, const void *b)
 {
 	const struct row *left = a, *right = b;
 
-	return COMPARE(absolute(left->mapped_rate), absolute(right->mapped_rate));
+	return COMPARE(left->rates.maps + left->rates.unmaps,
+		       right->rates.maps + right->rates.unmaps);
 }
 
 static int by_failures(const void *a, const void *b)
@@ -198,42 +221,47 @@ static const struct order {
 
 /* ------------------------------------------------------------------------- showing */
 
-static const char *rate_text(double rate, char buf[SIZE_TEXT + 2])
-{
-	char size[SIZE_TEXT];
+#define LINE	256
 
-	if (absolute(rate) < 1) {
-		strcpy(buf, "0");
-		return buf;
+/* What matters is in the first 80 columns, and who it is in the first 40. */
+static void head_text(char line[LINE])
+{
+	snprintf(line, LINE, "%7s %-12s %4s %3s %8s %8s %6s %8s %8s %6s %6s %8s %4s  %s", "PID",
+		 "COMMAND", "CTX", "DEV", "LOCKED", "MAPPED", "MAPS/S", "UNMAPS/S", "MAPPED/S",
+		 "FAIL/S", "FAIL", "MAPPINGS", "IOAS", "USER");
+}
+
+static void row_text(const struct row *row, char line[LINE])
+{
+	char mapped[SIZE_TEXT], locked[SIZE_TEXT], rate[SIZE_TEXT];
+
+	if (!row->is_told) {
+		snprintf(line, LINE, "%7d %-12.12s %4s %3s %8s %8s %6s %8s %8s %6s %6s %8s %4s  %s",
+			 (int)row->pid, row->comm, "-", "-", "-", "-", "-", "-", "-", "-", "-",
+			 "-", "-", row->user);
+		return;
 	}
-	snprintf(buf, SIZE_TEXT + 2, "%c%s", rate < 0 ? '-' : '+',
-		 size_text(absolute(rate), size));
-	return buf;
+	snprintf(line, LINE, "%7d %-12.12s %4u %3zu %8s %8s %6.0f %8.0f %8s %6.0f %6" PRIu64
+		 " %8" PRIu64 " %4zu  %s", (int)row->pid, row->comm, row->context, row->devices,
+		 size_text(row->locked, locked), size_text(row->mapped, mapped), row->rates.maps,
+		 row->rates.unmaps, size_text(row->rates.map_bytes, rate), row->rates.failures,
+		 row->failures, row->mappings, row->spaces, row->user);
 }
 
 /* At most @most rows, each no longer than @width columns; 0 is without a limit. */
 static void show(struct look *look, const struct order *order, size_t most, int width)
 {
-	char mapped[SIZE_TEXT], locked[SIZE_TEXT], rate[SIZE_TEXT + 2], line[256];
+	char line[LINE];
 	size_t i;
 
 	if (look->nr)
 		qsort(look->rows, look->nr, sizeof(*look->rows), order->compare);
-	if (!width || width > (int)sizeof(line) - 1)
-		width = sizeof(line) - 1;
-	snprintf(line, sizeof(line), "%7s %-8s %5s %3s %4s %8s %9s %9s %9s %11s %5s %6s  %s", "PID",
-		 "USER", "CTX", "DEV", "IOAS", "MAPPINGS", "MAPPED", "LOCKED", "MAPS/S",
-		 "MAPPED/S", "FAIL", "FAIL/S", "COMMAND");
+	if (!width || width > LINE - 1)
+		width = LINE - 1;
+	head_text(line);
 	printf("%.*s\n", width, line);
 	for (i = 0; i < look->nr && (!most || i < most); i++) {
-		const struct row *row = &look->rows[i];
-
-		snprintf(line, sizeof(line), "%7d %-8.8s %5u %3zu %4zu %8" PRIu64 " %9s %9s %+9.0f"
-			 " %11s %5" PRIu64 " %6.0f  %s", (int)row->pid, row->user, row->context,
-			 row->devices, row->spaces, row->mappings, size_text(row->mapped, mapped),
-			 size_text(row->locked, locked), row->mappings_rate,
-			 rate_text(row->mapped_rate, rate), row->failures, row->failures_rate,
-			 row->comm);
+		row_text(&look->rows[i], line);
 		printf("%.*s\n", width, line);
 	}
 }
@@ -294,19 +322,29 @@ static bool wait_key(double until, const struct order **order)
 static void draw(struct look *look, const struct order *order, double seconds)
 {
 	struct winsize size = { 0 };
-	size_t rows, i;
+	size_t rows, length, i;
+	char line[LINE];
 
-	if (ioctl(1, TIOCGWINSZ, &size) || size.ws_row < 4)
-		size = (struct winsize){ .ws_row = 24, .ws_col = 80 };
-	rows = size.ws_row - 3;
+	if (ioctl(1, TIOCGWINSZ, &size))
+		size = (struct winsize){ 0 };
+	if (!size.ws_col)
+		size.ws_col = 80;
+	if (!size.ws_row)
+		size.ws_row = 24;
+	/* The line above, the head, and one below */
+	rows = size.ws_row > 4 ? size.ws_row - 3 : 1;
 	fputs("\033[H\033[2J", stdout);
-	printf("%zu contexts, every %.1f s, by %s; keys:", look->nr, seconds, order->name);
+	length = snprintf(line, sizeof(line), "%zu context%s, every %.1f s, by %s; keys:", look->nr,
+			  look->nr == 1 ? "" : "s", seconds, order->name);
 	for (i = 0; i < NR_ORDERS; i++)
-		printf(" %c %s", orders[i].key, orders[i].name);
-	fputs(" q quit\n", stdout);
+		length += snprintf(line + length, sizeof(line) - length, " %c %s", orders[i].key,
+				   orders[i].name);
+	snprintf(line + length, sizeof(line) - length, " q quit");
+	printf("%.*s\n", size.ws_col, line);
 	show(look, order, rows, size.ws_col);
 	if (look->hidden)
-		printf("%zu processes of others are not shown\n", look->hidden);
+		printf("%zu process%s of others not shown\n", look->hidden,
+		       look->hidden == 1 ? "" : "es");
 	fflush(stdout);
 }
 
@@ -355,9 +393,8 @@ static int run_plain(const struct order *order, double seconds, long count)
 		if (fflush(stdout))
 			break;	/* nobody listens any more; main() tells */
 	}
-	if (look.hidden && !rc && !tool_quiet)
-		fprintf(stderr, "vfio-cdev: top: %zu processes of others are not shown\n"
-			"  next: run this as root\n", look.hidden);
+	if (!rc)
+		remark_hidden("top", look.hidden);
 	free(look.rows);
 	return rc ? report(NULL, "top", &err) : EXIT_OK;
 }
@@ -419,7 +456,7 @@ const struct command command_top = {
 		"  -s, --sort KEY      locked, mapped, rate, failures or pid; on a terminal the\n"
 		"                      first letter as well, and q to end\n"
 		"\n"
-		"Rates are differences between two looks: what was mapped and unmapped again\n"
-		"between them is not seen. LOCKED counts each page once.\n",
+		"Rates are those since the look before, so the first look has none. LOCKED counts\n"
+		"each page once. A kernel that does not tell what is in a context has '-' there.\n",
 	.run = run_top,
 };

@@ -27,32 +27,6 @@ static void undo(const struct vcdev_pci *pcis, int nr)
 	}
 }
 
-/* The records, too; those of before come back if one cannot be removed. */
-static int forget_all(const struct vcdev_pci *pcis, int nr)
-{
-	const struct persist none = { .is_there = false };
-	struct persist *before = calloc(nr, sizeof(*before));
-	struct vcdev_error err;
-	int i, status = EXIT_OK;
-
-	if (!before) {
-		fprintf(stderr, "vfio-cdev: unbind: out of memory\n");
-		return EXIT_FAILED;
-	}
-	for (i = 0; i < nr; i++) {
-		persist_get(pcis[i].bdf, &before[i]);
-		if (!persist_set(pcis[i].bdf, &none, &err))
-			continue;
-		status = report(pcis[i].bdf, "unbind --persist", &err);
-		while (i-- > 0)
-			if (persist_set(pcis[i].bdf, &before[i], &err))
-				report(pcis[i].bdf, "undo unbind --persist", &err);
-		break;
-	}
-	free(before);
-	return status;
-}
-
 /* A record that is left has the last word at the next boot. */
 static void remark_records(const struct vcdev_pci *pcis, int nr)
 {
@@ -102,16 +76,23 @@ static bool is_on_vfio(const struct vcdev_pci *pci)
 }
 
 /* With --persist a record is enough to do: the function may have its driver back. */
+static bool is_record_only(const struct vcdev_pci *pci)
+{
+	struct persist record;
+
+	persist_get(pci->bdf, &record);
+	return is_persistent && record.is_there && !is_on_vfio(pci);
+}
+
 static int run_locked(struct vcdev_pci *pcis, int nr)
 {
+	const struct persist none = { .is_there = false };
 	int i, nr_bound = 0, status;
-	struct persist record;
 
 	for (i = 0; i < nr && is_persistent; i++) {
 		struct vcdev_pci pci = pcis[i];
 
-		persist_get(pci.bdf, &record);
-		if (is_on_vfio(&pci) || !record.is_there) {
+		if (!is_record_only(&pci)) {
 			pcis[i] = pcis[nr_bound];
 			pcis[nr_bound++] = pci;
 		}
@@ -125,26 +106,41 @@ static int run_locked(struct vcdev_pci *pcis, int nr)
 		remark_records(pcis, nr);
 		return EXIT_OK;
 	}
-	status = forget_all(pcis, nr);
+	status = persist_set_all("unbind", pcis, nr, &none);
 	for (i = 0; i < nr && !status; i++)
 		printf("%s: at the next boot the kernel chooses\n", pcis[i].bdf);
 	return status;
 }
 
-static void describe(const struct vcdev_pci *pcis, int nr)
+/* What would be done, and what is in the way. Returns the exit status of the real thing. */
+static int describe(const struct vcdev_pci *pcis, int nr)
 {
-	int i;
+	char former[VCDEV_NAME_LEN];
+	int i, rc, status = EXIT_OK;
+	struct vcdev_error err;
 
 	for (i = 0; i < nr; i++) {
-		if (is_on_vfio(&pcis[i]))
-			printf("%s: would be taken from %s\n", pcis[i].bdf, pcis[i].driver);
-		else
-			printf("%s: is not bound to vfio-pci (%s)\n", pcis[i].bdf,
-			       pcis[i].driver[0] ? pcis[i].driver : "no driver");
+		if (!is_record_only(&pcis[i])) {
+			rc = vcdev_driver_may_restore(tool_host, &pcis[i], former, &err);
+			if (rc < 0) {
+				status = report(pcis[i].bdf, "unbind", &err);
+				continue;
+			}
+			printf("%s: ", pcis[i].bdf);
+			if (pcis[i].driver[0])
+				printf("would be taken from %s, ", pcis[i].driver);
+			if (!rc)
+				printf("the kernel would choose its driver\n");
+			else if (former[0])
+				printf("would be given back to %s\n", former);
+			else
+				printf("would be without a driver\n");
+		}
 		if (is_persistent)
 			printf("%s: would have no record in %s\n", pcis[i].bdf,
 			       persist_path(pcis[i].bdf));
 	}
+	return status;
 }
 
 static int run_unbind(int argc, char **argv)
@@ -168,10 +164,10 @@ static int run_unbind(int argc, char **argv)
 	if (status)
 		return status;
 	if (is_dry_run)
-		describe(pcis, nr);
+		status = describe(pcis, nr);
 	free(pcis);
 	if (is_dry_run)
-		return EXIT_OK;
+		return status;
 	lock = vcdev_driver_lock(tool_host, &err);
 	if (lock < 0)
 		return report(NULL, "unbind", &err);
@@ -190,7 +186,7 @@ const struct command command_unbind = {
 	.summary = "give functions back to their former drivers, all or none",
 	.details =
 		"  -p, --persist   and for good: remove what 'bind --persist' or driverctl set\n"
-		"  -n, --dry-run   say what would be done; who uses a function is not looked at\n"
+		"  -n, --dry-run   check, and say what would be done\n"
 		"\n"
 		"The former driver is the one that 'vfio-cdev bind' remembered; without a\n"
 		"record the kernel chooses. A function that is in use is left alone, and one\n"

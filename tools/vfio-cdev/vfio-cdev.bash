@@ -4,8 +4,8 @@
 # Completion of vfio-cdev for bash: subcommands, their options, PCI functions and cdevs.
 #
 # Subcommands and options are read off the tool's own help, so that there is no second
-# list of them to keep. Functions are those of sysfs (of --sysroot, if that stands
-# before the subcommand).
+# list of them to keep. Functions, and mediated devices where they make sense, are those
+# of sysfs (of --sysroot, if that stands before the subcommand).
 
 # The addresses that make sense after subcommand $1, below $2
 _vfio_cdev_functions() {
@@ -22,6 +22,12 @@ _vfio_cdev_functions() {
 		esac
 		echo "${dir##*/}"
 	done
+	case $1 in
+	list|who|info|test)
+		for dir in "$2"/sys/bus/mdev/devices/*; do
+			[ ! -e "$dir" ] || echo "${dir##*/}"
+		done ;;
+	esac
 }
 
 _vfio_cdev() {

@@ -183,7 +183,7 @@ static bool is_context(const struct vcdev_file *file)
 
 /* Keep those of one device and of the contexts that it is bound to. */
 static size_t keep_device(struct vcdev_file *files, size_t nr, const struct vcdev_pci *pci,
-			  const char *uuid)
+			  const struct vcdev_mdev *mdev)
 {
 	bool *keep = calloc(nr ? nr : 1, sizeof(*keep));
 	size_t i, j, kept = 0;
@@ -192,7 +192,7 @@ static size_t keep_device(struct vcdev_file *files, size_t nr, const struct vcde
 		return 0;
 	for (i = 0; i < nr; i++)
 		keep[i] = pci ? vcdev_file_is_of(&files[i], pci) :
-			!is_context(&files[i]) && !strcmp(files[i].device, uuid);
+			vcdev_file_is_of_mdev(&files[i], mdev);
 	for (i = 0; i < nr; i++)
 		for (j = 0; j < nr && is_context(&files[i]); j++)
 			if (keep[j] && !is_context(&files[j]) && files[i].context &&
@@ -205,24 +205,11 @@ static size_t keep_device(struct vcdev_file *files, size_t nr, const struct vcde
 	return kept;
 }
 
-static bool is_mdev(const char *name)
-{
-	struct vcdev_mdev *mdevs;
-	ssize_t nr, i;
-	bool found = false;
-
-	nr = vcdev_mdev_list(tool_host, &mdevs, NULL);
-	for (i = 0; i < nr; i++)
-		found |= !strcmp(mdevs[i].uuid, name);
-	if (nr > 0)
-		free(mdevs);
-	return found;
-}
-
 static int run_who(int argc, char **argv)
 {
-	const char *name = NULL, *uuid = NULL;
+	struct vcdev_mdev mdev, *mediated = NULL;
 	struct vcdev_pci pci, *function = NULL;
+	const char *name = NULL;
 	struct vcdev_file *files;
 	struct vcdev_error err;
 	size_t nr_hidden = 0;
@@ -242,8 +229,8 @@ static int run_who(int argc, char **argv)
 		pid = atoi(name);
 		if (!pid)
 			return report_usage("who", "there is no process 0");
-	} else if (name && is_mdev(name)) {
-		uuid = name;
+	} else if (name && !vcdev_mdev_find(tool_host, name, &mdev, NULL)) {
+		mediated = &mdev;
 	} else if (name) {
 		rc = vcdev_pci_find(tool_host, name, &pci, &err);
 		if (rc) {
@@ -255,8 +242,8 @@ static int run_who(int argc, char **argv)
 	nr = vcdev_files(tool_host, pid, &files, &nr_hidden, &err);
 	if (nr < 0)
 		return report(name, "who", &err);
-	if (function || uuid)
-		nr = keep_device(files, nr, function, uuid);
+	if (function || mediated)
+		nr = keep_device(files, nr, function, mediated);
 	rc = json ? print_json(files, nr, nr_hidden) : print_table(files, nr);
 	if (!rc && !nr && !json && !tool_quiet)
 		printf("%s%s\n", name ? name : "nobody has a device, group or context open",
@@ -273,7 +260,7 @@ static int run_who(int argc, char **argv)
 
 const struct command command_who = {
 	.name = "who",
-	.args = "[--json] [BDF|PID]",
+	.args = "[--json] [BDF|UUID|PID]",
 	.summary = "show who has devices, groups and contexts open",
 	.details =
 		"  --json   machine-readable\n"

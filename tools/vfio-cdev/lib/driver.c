@@ -442,6 +442,39 @@ int vcdev_driver_bind(const struct vcdev_host *host, const char *bdf,
 	return rc;
 }
 
+/* What vcdev_driver_restore() checks. True in *@had_record: @former is known. */
+static int may_restore(const struct vcdev_host *host, const struct vcdev_pci *pci,
+		       struct former *former, bool *had_record, struct vcdev_error *err)
+{
+	int rc;
+
+	*had_record = record_read(host, pci->bdf, former);
+	if (!vcdev_is_vfio_driver(pci->driver) && !(*had_record && !pci->driver[0])) {
+		vcdev_fail(err, -EINVAL, "not bound to vfio-pci (%s%s)",
+			   pci->driver[0] ? "driver " : "no driver", pci->driver);
+		vcdev_hint(err, "there is nothing to undo");
+		return -EINVAL;
+	}
+	rc = is_unused(host, pci, err);
+	if (!rc && !(*had_record && shares_group(former->driver)))
+		rc = siblings_are_unused(host, pci, err);
+	return rc;
+}
+
+int vcdev_driver_may_restore(const struct vcdev_host *host, const struct vcdev_pci *pci,
+			     char driver[VCDEV_NAME_LEN], struct vcdev_error *err)
+{
+	struct former former;
+	bool had_record;
+	int rc;
+
+	rc = may_restore(host, pci, &former, &had_record, err);
+	if (rc)
+		return rc;
+	memcpy(driver, former.driver, VCDEV_NAME_LEN);
+	return had_record;
+}
+
 int vcdev_driver_restore(const struct vcdev_host *host, const char *bdf,
 			 char driver[VCDEV_NAME_LEN], struct vcdev_error *err)
 {
@@ -453,16 +486,7 @@ int vcdev_driver_restore(const struct vcdev_host *host, const char *bdf,
 	rc = vcdev_pci_get(host, bdf, &before, err);
 	if (rc)
 		return rc;
-	had_record = record_read(host, before.bdf, &former);
-	if (!vcdev_is_vfio_driver(before.driver) && !(had_record && !before.driver[0])) {
-		vcdev_fail(err, -EINVAL, "not bound to vfio-pci (%s%s)",
-			   before.driver[0] ? "driver " : "no driver", before.driver);
-		vcdev_hint(err, "there is nothing to undo");
-		return -EINVAL;
-	}
-	rc = is_unused(host, &before, err);
-	if (!rc && !(had_record && shares_group(former.driver)))
-		rc = siblings_are_unused(host, &before, err);
+	rc = may_restore(host, &before, &former, &had_record, err);
 	if (rc)
 		return rc;
 	rc = set_override(host, before.bdf, former.override, err);

@@ -267,18 +267,29 @@ ssize_t vcdev_files(const struct vcdev_host *host, pid_t pid,
 	return files.nr;
 }
 
-bool vcdev_file_is_of(const struct vcdev_file *file, const struct vcdev_pci *pci)
+/* @name on its bus, @cdev and @group as in struct vcdev_pci */
+static bool is_of(const struct vcdev_file *file, const char *name, const char *cdev, int group)
 {
 	switch (file->kind) {
 	case VCDEV_FILE_CDEV:
-		return pci->cdev[0] && !strcmp(file->node, pci->cdev);
+		return cdev[0] && !strcmp(file->node, cdev);
 	case VCDEV_FILE_DEVICE:
-		return !strcmp(file->device, pci->bdf);
+		return !strcmp(file->device, name);
 	case VCDEV_FILE_GROUP:
-		return pci->group >= 0 && file->group == pci->group;
+		return group >= 0 && file->group == group;
 	default:
 		return false;
 	}
+}
+
+bool vcdev_file_is_of(const struct vcdev_file *file, const struct vcdev_pci *pci)
+{
+	return is_of(file, pci->bdf, pci->cdev, pci->group);
+}
+
+bool vcdev_file_is_of_mdev(const struct vcdev_file *file, const struct vcdev_mdev *mdev)
+{
+	return is_of(file, mdev->uuid, mdev->cdev, mdev->group);
 }
 
 ssize_t vcdev_pci_holders(const struct vcdev_host *host,

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "internal.h"
 
@@ -126,4 +127,30 @@ ssize_t vcdev_mdev_list(const struct vcdev_host *host, struct vcdev_mdev **list,
 		qsort(found, nr, sizeof(*found), compare_mdevs);
 	*list = found;
 	return nr;
+}
+
+int vcdev_mdev_find(const struct vcdev_host *host, const char *name,
+		    struct vcdev_mdev *mdev, struct vcdev_error *err)
+{
+	const char *last = strrchr(name, '/');
+	struct vcdev_mdev *list;
+	bool found = false;
+	ssize_t nr, i;
+
+	last = last ? last + 1 : name;
+	nr = vcdev_mdev_list(host, &list, err);
+	if (nr < 0)
+		return nr;
+	for (i = 0; i < nr && !found; i++) {
+		found = !strcasecmp(list[i].uuid, name) ||
+			(list[i].cdev[0] && !strcmp(list[i].cdev, last));
+		if (found)
+			*mdev = list[i];
+	}
+	free(list);
+	if (found)
+		return 0;
+	vcdev_fail(err, -ENODEV, "there is no mediated device %s", name);
+	vcdev_hint(err, "'vfio-cdev list' shows all");
+	return -ENODEV;
 }

@@ -215,6 +215,12 @@ int vcdev_pci_find(const struct vcdev_host *host, const char *name,
 	struct vcdev_path path;
 
 	last = last ? last + 1 : name;
+	vcdev_path(host, &path, "/sys/bus/mdev/devices/%s", last);
+	if (last[0] && last[0] != '.' && vcdev_exists(&path)) {
+		vcdev_fail(err, -ENODEV, "is a mediated device, and this takes PCI functions");
+		vcdev_hint(err, "vfio-cdev info %s", last);
+		return -ENODEV;
+	}
 	if (strncmp(last, "vfio", 4) || !isdigit((unsigned char)last[4]))
 		return vcdev_pci_get(host, name, pci, err);
 	vcdev_path(host, &path, "/sys/class/vfio-dev/%s/device", last);
@@ -224,8 +230,8 @@ int vcdev_pci_find(const struct vcdev_host *host, const char *name,
 		return -ENODEV;
 	}
 	if (vcdev_bdf_parse(parent, bdf)) {
-		vcdev_fail(err, -ENODEV, "%s is not a PCI function but %s", last, parent);
-		vcdev_hint(err, "'vfio-cdev list' shows all functions and their cdevs");
+		vcdev_fail(err, -ENODEV, "%s is not of a PCI function but of %s", last, parent);
+		vcdev_hint(err, "vfio-cdev info %s", parent);
 		return -ENODEV;
 	}
 	return vcdev_pci_get(host, bdf, pci, err);

@@ -280,6 +280,19 @@ struct vcdev_mdev {
 ssize_t vcdev_mdev_list(const struct vcdev_host *host, struct vcdev_mdev **list,
 			struct vcdev_error *err);
 
+/**
+ * vcdev_mdev_find() - look at one mediated device
+ * @host: system, or NULL
+ * @name: its UUID, or its VFIO device ("vfio3" or a path of that node)
+ * @mdev: result
+ * @err: reason of a failure, or NULL
+ *
+ * Return: 0; -ENODEV if no mediated device has that name; another negative errno if
+ * sysfs cannot be read.
+ */
+int vcdev_mdev_find(const struct vcdev_host *host, const char *name,
+		    struct vcdev_mdev *mdev, struct vcdev_error *err);
+
 /* ------------------------------------------------------------ open files */
 
 /**
@@ -359,6 +372,15 @@ ssize_t vcdev_files(const struct vcdev_host *host, pid_t pid,
  */
 bool vcdev_file_is_of(const struct vcdev_file *file, const struct vcdev_pci *pci);
 
+/**
+ * vcdev_file_is_of_mdev() - does an open file hold a mediated device
+ * @file: from vcdev_files()
+ * @mdev: device
+ *
+ * Return: as vcdev_file_is_of().
+ */
+bool vcdev_file_is_of_mdev(const struct vcdev_file *file, const struct vcdev_mdev *mdev);
+
 /* --------------------------------------------------------- driver binding */
 
 /**
@@ -418,6 +440,21 @@ int vcdev_driver_may_bind(const struct vcdev_host *host,
  */
 int vcdev_driver_bind(const struct vcdev_host *host, const char *bdf,
 		      const char *driver, struct vcdev_error *err);
+
+/**
+ * vcdev_driver_may_restore() - would vcdev_driver_restore() take a function back
+ * @host: system, or NULL
+ * @pci: function
+ * @driver: its former driver, "" for none; as the kernel chooses without a record
+ * @err: reason of a failure, or NULL
+ *
+ * What can be known beforehand: it changes nothing.
+ *
+ * Return: 1 if @driver is known from a record, 0 if the kernel would choose, or a
+ * negative errno: -EINVAL and -EBUSY as vcdev_driver_restore().
+ */
+int vcdev_driver_may_restore(const struct vcdev_host *host, const struct vcdev_pci *pci,
+			     char driver[VCDEV_NAME_LEN], struct vcdev_error *err);
 
 /**
  * vcdev_driver_restore() - take a function back from its VFIO driver
