@@ -79,6 +79,9 @@ kdir:
 print-kdir: kdir
 	@echo $(KDIR)
 
+print-modules: kdir
+	@echo $(build)/modules
+
 # kbuild writes next to what it reads, so it reads through links
 mirror: kdir
 	@mkdir -p $(build)/modules
@@ -243,6 +246,6 @@ endef
 clean:
 	rm -rf $(top)
 
-.PHONY: all kdir print-kdir mirror modules sparse tools examples kselftest clients test-host fuzz \
+.PHONY: all kdir print-kdir print-modules mirror modules sparse tools examples kselftest clients test-host fuzz \
 	test-vm debug-modules test-races test-debug lint deb bench install uninstall clean
 .PHONY: samples test-variants test-packages docs fuzz-vm fuzz-vm-stock fuzz-programs soak-program soak matrix flavour-modules

@@ -19,7 +19,7 @@
 #include <sys/types.h>
 
 #define NR_ARGS		8
-#define MAX_CALLS	160
+#define MAX_CALLS	400
 #define NR_THREADS	3
 #define MAX_EXECUTORS	16
 #define MAX_CORPUS	4096

@@ -35,7 +35,7 @@ unsigned int below(unsigned int n)
 
 static unsigned int draw_kind(void)
 {
-	static unsigned char wheel[2048];
+	static unsigned char wheel[4096];
 	static unsigned int nr;
 	unsigned int i, n;
 
@@ -150,7 +150,9 @@ static const struct step {
 void program_random(struct program *p, bool faults)
 {
 	unsigned int which = below(NR_BEGINNINGS * 3 / 2), i;
-	unsigned int more = 8 + below(MAX_CALLS - NR_STEPS - 8);
+	/* With KCOV short ones, which leave less to find out which call it was */
+	unsigned int most = shared->kcov ? 60 : MAX_CALLS - NR_STEPS - 8;
+	unsigned int more = 8 + below(most);
 	unsigned int threads = below(2) ? 1 : NR_THREADS;
 
 	memset(p, 0, sizeof(*p));
