@@ -31,7 +31,7 @@ static int wait_for(const char *bdf, bool there, const char *slot)
 	uint64_t begin = now_ms(), asked = begin;
 
 	while (present(bdf) != there) {
-		if (now_ms() - begin > 240000 * shared->patience)
+		if (now_ms() - begin > (slot ? 30000 : 240000) * shared->patience)
 			return -ETIMEDOUT;
 		/*
 		 * A device that comes while the slot is being powered down is
@@ -102,6 +102,13 @@ void hotplug(struct chance *chance, int arg)
 		pause_ms(chance, 500);
 		rc = plug(monitor, which);
 		rc = rc ?: wait_for(slot->name, true, plugged_slots[which]);
+		/* Still not: pull it out of the slot that is off, and once more. */
+		for (i = 0; rc == -ETIMEDOUT && i < 3; i++) {
+			qmp(monitor, "device_del", "{\"id\":\"%s\"}", plugged_ids[which]);
+			sleep(6);
+			rc = plug(monitor, which);
+			rc = rc ?: wait_for(slot->name, true, plugged_slots[which]);
+		}
 		if (!rc)
 			atomic_fetch_add(&shared->churn[PLUGS], 1);
 		else

@@ -392,6 +392,12 @@ static void edu_client(struct use *use)
 
 	ready(use);
 	must(use, edu_init(&edu, use->dev), "edu's registers");
+	/*
+	 * What the one before had under way: the device on the root bus cannot be reset,
+	 * and takes no orders until that is over.
+	 */
+	while (edu_busy(&edu))
+		usleep(2000);
 	for (;;) {
 		edu_io(use, &edu);
 		if (percent(use->chance, 50))
