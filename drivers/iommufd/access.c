@@ -448,11 +448,15 @@ static void access_set_ioas(struct iommufd_access *access, struct ioas *ioas)
 	mutex_unlock(&access->lock);
 }
 
-/* The first range that is pinned without a gap, if any is. */
+/* Pins that one call to a driver is about, if there are so many. */
+#define PINS_TOLD	1024
+
+/* The first range that is pinned without a gap, if any is, or a part of it. */
 static bool pins_first_range(struct iommufd_access *access, unsigned long *start,
 			     unsigned long *last)
 {
 	struct interval_tree_node *node;
+	unsigned int nr = 0;
 	bool found;
 
 	mutex_lock(&access->lock);
@@ -461,7 +465,7 @@ static bool pins_first_range(struct iommufd_access *access, unsigned long *start
 	if (node) {
 		*start = node->start;
 		*last = node->last;
-		while (*last != ULONG_MAX &&
+		while (*last != ULONG_MAX && nr++ < PINS_TOLD &&
 		       (node = interval_tree_iter_next(node, 0, *last + 1)))
 			*last = max(*last, node->last);
 	}

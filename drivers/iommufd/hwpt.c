@@ -34,7 +34,7 @@ static struct hwpt_table *table_alloc(struct device_group *dgroup)
 	table = kmalloc(sizeof(*table), GFP_KERNEL_ACCOUNT);
 	if (!table)
 		return ERR_PTR(-ENOMEM);
-	rc = table_account_init(&table->account);
+	rc = table_account_init(&table->account, dgroup->ictx);
 	if (rc)
 		goto err_free;
 	table->domain = core_domain_alloc(dgroup->bus);

@@ -393,6 +393,13 @@ int explain_check(struct ioas *ioas, unsigned long iova, unsigned long length,
 	return rc;
 }
 
+/*
+ * To look for a hole goes through all that are large enough but lie wrong, of
+ * which there can be as many as there are mappings. A text is not worth that
+ * many times over.
+ */
+#define AREAS_SEARCHED	4096
+
 /* The largest length there is room for at a multiple of @align, below @limit. */
 static unsigned long largest_room(struct ioas *ioas, unsigned long limit,
 				  unsigned long align)
@@ -418,6 +425,10 @@ int explain_find(struct ioas *ioas, unsigned long length, unsigned long align,
 			    "" : " within the allowed ranges";
 	unsigned long iova;
 
+	if (ioas->space.areas.nr + ioas->nr_allowed > AREAS_SEARCHED)
+		return reason_set(ioas->ictx, rc,
+				  "no room%s for 0x%lx bytes at a multiple of 0x%lx",
+				  where, length, align);
 	if (!iova_space_find(&ioas->space, length, ioas->align, &iova))
 		return reason_set(ioas->ictx, rc,
 				  "no room%s for 0x%lx bytes at a multiple of 0x%lx; there is some at 0x%lx, to be asked for with FIXED_IOVA",
@@ -704,7 +715,7 @@ static int areas_check_align(struct ioas *ioas, unsigned long align,
 	struct area *area;
 
 	for (area = area_first(ioas, 0, ULONG_MAX); area;
-	     area = area_next(area, ULONG_MAX))
+	     area = area_next(area, ULONG_MAX)) {
 		if ((area->iova.start | area_offset(area) |
 		     area_length(area)) & (align - 1))
 			return reason_set(ioas->ictx, -EADDRINUSE,
@@ -712,6 +723,8 @@ static int areas_check_align(struct ioas *ioas, unsigned long align,
 					  who, align, ioas->obj.id,
 					  area->iova.start, area->iova.last,
 					  area->page_offset);
+		cond_resched();
+	}
 	return 0;
 }
 
@@ -1082,6 +1095,7 @@ int explain_allow(struct ioas *ioas, struct rb_root_cached *allowed, int rc)
 					  reserved->purpose.kind,
 					  reserved->purpose.of,
 					  reserved->purpose.id);
+		cond_resched();
 	}
 	return rc;
 }
@@ -1116,6 +1130,8 @@ int ioas_ioctl_allow_iovas(struct iommufd_ucmd *ucmd)
 	rc = iova_space_allow(&ioas->space, &allowed);
 	if (rc)
 		explain_allow(ioas, &allowed, rc);
+	else
+		ioas->nr_allowed = cmd->num_iovas;
 	mutex_unlock(&ioas->lock);
 	up_write(&ioas->tables_sem);
 out_free:
@@ -1435,7 +1451,7 @@ static int chain_unpin(struct ioas *ioas, struct area *chain)
 	struct area *area;
 	int rc;
 
-	for (area = chain; area; area = area->next) {
+	for (area = chain; area; area = chain_next(area)) {
 		if (area_is_unpinned(area))
 			continue;
 		list_for_each_entry(link, &ioas->accesses, link)
@@ -1478,6 +1494,9 @@ out_unlock:
 
 int ioas_settle(struct ioas *ioas)
 {
+	/* Whoever asks again and again has to end when it is killed. */
+	if (fatal_signal_pending(current))
+		return -EINTR;
 	if (down_write_killable(&ioas->tables_sem))
 		return -EINTR;
 	up_write(&ioas->tables_sem);

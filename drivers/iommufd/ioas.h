@@ -103,6 +103,7 @@ struct ioas {
 	unsigned int nr_hwpts, nr_accesses;	/* read without lock, to show */
 	unsigned long align;		/* of IOVA, length, user address */
 	bool small_pages;		/* no large pages in the tables */
+	u32 nr_allowed;			/* ranges */
 
 	struct mutex lock;		/* short: the trees in space, unmap counts */
 	struct iova_space space;

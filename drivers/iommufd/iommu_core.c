@@ -401,6 +401,12 @@ static int map_one(struct iommu_domain *domain, unsigned long iova,
 	}
 }
 
+/*
+ * What one call maps: with small pages, where a unit has no others, that are
+ * 262,144 entries. It ends where no large page goes on.
+ */
+#define MAP_STEP	(1UL * SZ_1G)
+
 /* One piece after the other keeps the driver from using large pages. */
 static int map_pieces(struct iommu_domain *domain, unsigned long iova,
 		      phys_addr_t phys, size_t length, int prot,
@@ -411,6 +417,7 @@ static int map_pieces(struct iommu_domain *domain, unsigned long iova,
 
 	for (;;) {
 		piece = min(granule, length - done);
+		piece = min(piece, MAP_STEP - ((iova + done) & (MAP_STEP - 1)));
 		rc = map_one(domain, iova + done, phys + done, piece, prot);
 		if (rc)
 			goto err_unmap;
@@ -497,62 +504,51 @@ err_unmap:
 	return rc;
 }
 
-/* What one call unmaps: it ends where no IOMMU page goes on. */
-#define UNMAP_STEP	(64UL * SZ_1G)
+/*
+ * What one call unmaps: it ends where no IOMMU page goes on. After as much there
+ * is a flush, which frees the tables that nobody needs any more in one go.
+ */
+#define UNMAP_STEP	(16UL * SZ_1G)
 /* What one flush of a range may cover: drivers count pages in 32 bits. */
 #define FLUSH_STEP	(1024UL * SZ_1G)
 
-void core_unmap_begin(struct core_unmap *unmap, struct iommu_domain *domain)
+static void unmap_nothing_yet(struct core_unmap *unmap)
 {
-	unmap->domain = domain;
 	unmap->start = ULONG_MAX;
 	unmap->last = 0;
-	unmap->ok = true;
+	unmap->length = 0;
 	iommu_iotlb_gather_init(&unmap->gather);
 	/* To the drivers: do not flush range by range. */
 	unmap->gather.queued = true;
 }
 
-void core_unmap_range(struct core_unmap *unmap, unsigned long iova,
-		      unsigned long length)
+void core_unmap_begin(struct core_unmap *unmap, struct iommu_domain *domain)
 {
-	unsigned long last = iova + (length - 1), step_last;
-
-	unmap->start = min(unmap->start, iova);
-	unmap->last = max(unmap->last, last);
-	for (;; iova = step_last + 1) {
-		step_last = min(last, iova | (UNMAP_STEP - 1));
-		if (iommu_unmap_fast(unmap->domain, iova, step_last - iova + 1,
-				     &unmap->gather) != step_last - iova + 1) {
-			WARN_ON_ONCE(1);
-			unmap->ok = false;
-		}
-		if (step_last == last)
-			return;
-		cond_resched();
-	}
+	unmap->domain = domain;
+	unmap->ok = true;
+	unmap_nothing_yet(unmap);
 }
 
 /*
- * One flush of the span of all that was unmapped. Flushing the whole table is no
+ * One flush of the span of what was unmapped. Flushing the whole table is no
  * substitute: under a hypervisor Intel's leaves out the devices' own TLBs. It
  * comes first where the span is too large for one call: those after it take care
  * of the devices.
  */
-bool core_unmap_end(struct core_unmap *unmap)
+static void unmap_flush(struct core_unmap *unmap)
 {
 	struct iommu_iotlb_gather *gather = &unmap->gather;
 	unsigned long start = unmap->start, last = unmap->last;
 	LIST_HEAD(tables);
 
 	if (start > last)
-		return true;
+		return;
 	gather->queued = false;
 	if (last - start < FLUSH_STEP) {
 		gather->start = start;
 		gather->end = last;
 		iommu_iotlb_sync(unmap->domain, gather);
-		return unmap->ok;
+		return;
 	}
 	list_splice_init(&gather->freelist, &tables);
 	iommu_flush_iotlb_all(unmap->domain);
@@ -566,6 +562,36 @@ bool core_unmap_end(struct core_unmap *unmap)
 			break;
 	}
 	put_pages_list(&tables);
+}
+
+void core_unmap_range(struct core_unmap *unmap, unsigned long iova,
+		      unsigned long length)
+{
+	unsigned long last = iova + (length - 1), step_last;
+
+	for (;; iova = step_last + 1) {
+		step_last = min(last, iova | (UNMAP_STEP - 1));
+		unmap->start = min(unmap->start, iova);
+		unmap->last = max(unmap->last, step_last);
+		if (iommu_unmap_fast(unmap->domain, iova, step_last - iova + 1,
+				     &unmap->gather) != step_last - iova + 1) {
+			WARN_ON_ONCE(1);
+			unmap->ok = false;
+		}
+		unmap->length += step_last - iova + 1;
+		if (unmap->length >= UNMAP_STEP) {
+			unmap_flush(unmap);
+			unmap_nothing_yet(unmap);
+		}
+		if (step_last == last)
+			return;
+		cond_resched();
+	}
+}
+
+bool core_unmap_end(struct core_unmap *unmap)
+{
+	unmap_flush(unmap);
 	return unmap->ok;
 }
 

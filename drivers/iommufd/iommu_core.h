@@ -147,7 +147,8 @@ int core_map(struct iommu_domain *domain, unsigned long iova,
 struct core_unmap {
 	struct iommu_domain *domain;
 	struct iommu_iotlb_gather gather;
-	unsigned long start, last;	/* of all that was unmapped */
+	unsigned long start, last;	/* of what is not flushed yet */
+	unsigned long length;		/* of it, without the gaps */
 	bool ok;
 };
 

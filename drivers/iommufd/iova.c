@@ -34,6 +34,7 @@
 #include <linux/minmax.h>
 #include <linux/overflow.h>
 #include <linux/rbtree_augmented.h>
+#include <linux/sched/signal.h>
 
 #include "iova.h"
 #include "runs.h"
@@ -220,6 +221,7 @@ int iova_map_find_free(const struct iova_map *map, unsigned long start,
 		if (range_fits(max(start, gap_start),
 			       min(last, node->start - 1), length, align, iova))
 			return 0;
+		cond_resched();	/* there may be many that lie wrong */
 	}
 
 	rb = rb_last(&map->root);
@@ -293,6 +295,7 @@ int iova_space_allow(struct iova_space *space,
 		if (interval_tree_iter_first(&space->reserved, node->start,
 					     node->last))
 			return -EADDRINUSE;
+		cond_resched();
 	}
 	swap(space->allowed, *new_allowed);
 	return 0;
@@ -373,6 +376,7 @@ int iova_space_find(struct iova_space *space, unsigned long length,
 			last = range_of(rb)->last;
 		if (!window_find(space, start, last, length, align, iova))
 			return 0;
+		cond_resched();
 	}
 	return -ENOSPC;
 }

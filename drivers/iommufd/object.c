@@ -8,6 +8,7 @@
  * innermost.
  */
 #include <linux/err.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 
 #include "access.h"
@@ -378,6 +379,7 @@ void iommufd_object_destroy_all(struct iommufd_ctx *ictx)
 	do {
 		progress = false;
 		xa_for_each(&ictx->objects, id, obj) {
+			cond_resched();
 			if (try_destroy(ictx, id, false))
 				continue;
 			progress = true;

@@ -782,8 +782,10 @@ static long pin(const struct pinned *pinned, unsigned long index,
 	return explain_pin(pinned, index, rc ?: -EFAULT);
 }
 
-/* About so many pages between two looks at whether somebody else should run. */
+/* About so many runs between two looks at whether somebody else should run. */
 #define UNPIN_BURST	64
+/* Pages of a long run that are let go of between two looks. */
+#define UNPIN_PAGES	4096UL
 
 struct unpin {
 	bool dirty;
@@ -794,6 +796,12 @@ static void unpin(void *arg, unsigned long pfn, unsigned long nr)
 {
 	struct unpin *unpin = arg;
 
+	/* Small pages in a row can be as many as there are. */
+	for (; nr > UNPIN_PAGES; nr -= UNPIN_PAGES, pfn += UNPIN_PAGES) {
+		unpin_user_page_range_dirty_lock(pfn_to_page(pfn), UNPIN_PAGES,
+						 unpin->dirty);
+		cond_resched();
+	}
 	unpin_user_page_range_dirty_lock(pfn_to_page(pfn), nr, unpin->dirty);
 	if (nr >= UNPIN_BURST || !(++unpin->nr_runs % UNPIN_BURST))
 		cond_resched();

@@ -7,8 +7,8 @@
  * been mapped counts as one page, and so does each range of a higher level in
  * which a block counts: at least what the driver has allocated, and for memory
  * without gaps hardly more than 1/512 of it. (Large IOMMU pages save the page
- * that is counted; nobody knows before whether they can be used.) The root,
- * which a table has from the beginning, does not count.
+ * that is counted; nobody knows before whether they can be used.) What a table
+ * has from the beginning counts as two pages, or empty ones were without limit.
  *
  * The bits of 32 blocks, 64 MiB, are one value of an xarray.
  */
@@ -35,6 +35,7 @@ MODULE_PARM_DESC(table_limit,
 #define WORD_BLOCKS	(1U << (TABLE_WORD_SHIFT - TABLE_BLOCK_SHIFT))
 #define LEVEL_BITS	9
 #define TOP_SHIFT	48	/* what a table below the root translates */
+#define NEW_TABLES	2	/* of a new one: the root, and what goes with it */
 
 /* Users that have tables. They are few. */
 struct table_user {
@@ -89,28 +90,6 @@ static void user_put(struct table_user *tuser)
 	mutex_unlock(&users_lock);
 }
 
-int table_account_init(struct table_account *account)
-{
-	account->user = NULL;
-	account->last_block = ULONG_MAX;
-	account->nr_tables = 0;
-	mutex_init(&account->lock);
-	xa_init_flags(&account->blocks, XA_FLAGS_ACCOUNT);
-	if (capable(CAP_IPC_LOCK))
-		return 0;
-	account->user = user_get(current_user());
-	return account->user ? 0 : -ENOMEM;
-}
-
-void table_account_uninit(struct table_account *account)
-{
-	if (!account->user)
-		return;
-	xa_destroy(&account->blocks);
-	atomic_long_sub(account->nr_tables, &account->user->nr_tables);
-	user_put(account->user);
-}
-
 /* In pages. */
 static unsigned long limit(void)
 {
@@ -134,6 +113,38 @@ static int user_charge(struct table_user *tuser, struct iommufd_ctx *ictx,
 	} while (!atomic_long_try_cmpxchg(&tuser->nr_tables, (long *)&old,
 					  old + nr_tables));
 	return 0;
+}
+
+int table_account_init(struct table_account *account, struct iommufd_ctx *ictx)
+{
+	int rc;
+
+	account->user = NULL;
+	account->last_block = ULONG_MAX;
+	account->nr_tables = 0;
+	mutex_init(&account->lock);
+	xa_init_flags(&account->blocks, XA_FLAGS_ACCOUNT);
+	if (capable(CAP_IPC_LOCK))
+		return 0;
+	account->user = user_get(current_user());
+	if (!account->user)
+		return -ENOMEM;
+	rc = user_charge(account->user, ictx, NEW_TABLES);
+	if (rc) {
+		user_put(account->user);
+		return rc;
+	}
+	account->nr_tables = NEW_TABLES;
+	return 0;
+}
+
+void table_account_uninit(struct table_account *account)
+{
+	if (!account->user)
+		return;
+	xa_destroy(&account->blocks);
+	atomic_long_sub(account->nr_tables, &account->user->nr_tables);
+	user_put(account->user);
 }
 
 /* Levels above the lowest that have nothing yet where a word is. */

@@ -31,8 +31,8 @@ struct table_account {
 	unsigned long nr_tables;
 };
 
-/* For a new, empty table of the caller's. 0 or -ENOMEM. */
-int table_account_init(struct table_account *account);
+/* For a new, empty table of the caller's; @ictx is told why not. 0 or -ENOMEM. */
+int table_account_init(struct table_account *account, struct iommufd_ctx *ictx);
 
 /* The table is gone, and its memory. */
 void table_account_uninit(struct table_account *account);

@@ -273,7 +273,7 @@ TEST_F(defect, memory_that_wraps_around_is_refused_with_a_table)
 }
 
 /*
- * The core unmaps in steps of 64 GiB. That no step ends inside a large page is
+ * The core unmaps in steps of 16 GiB. That no step ends inside a large page is
  * what the fake IOMMU checks; here is what such a step is.
  */
 TEST_F(defect, unmap_in_steps_ends_where_no_large_page_goes_on)
