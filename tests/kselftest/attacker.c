@@ -676,6 +676,9 @@ TEST_F_TIMEOUT(attack, containers_end_with_the_files, 60)
 
 /* ---- what is told ---- */
 
+/* The lowest address of a kernel with five levels of page tables. */
+#define KERNEL_START	0xff00000000000000UL
+
 /* An address of the kernel in a text: in hex, or in decimal. */
 static bool has_kernel_address(const char *text, char *what, size_t size)
 {
@@ -691,10 +694,10 @@ static bool has_kernel_address(const char *text, char *what, size_t size)
 			continue;
 		}
 		value = strtoul(p, &next, hex ? 16 : 10);
-		if (value < 0xffff800000000000UL)
+		if (value < KERNEL_START)
 			value = strtoul(p, &next, 16);
 		/* the last byte of the space is none */
-		if (value >= 0xffff800000000000UL && value != ULONG_MAX &&
+		if (value >= KERNEL_START && value != ULONG_MAX &&
 		    value < 0xfffffffffffff000UL && next - p >= 16) {
 			snprintf(what, size, "%.60s", p);
 			return true;
@@ -768,6 +771,7 @@ TEST_F_TIMEOUT(attack, no_kernel_address_is_told, 60)
 	char what[128] = "", *text;
 
 	EXPECT_TRUE(has_kernel_address("x=0xffff888012345678 ", what, sizeof(what)));
+	EXPECT_TRUE(has_kernel_address("0xff11888012345678 ", what, sizeof(what)));
 	EXPECT_TRUE(has_kernel_address("ffffffffc0123456", what, sizeof(what)));
 	EXPECT_TRUE(has_kernel_address("n=18446612687123456789\n", what, sizeof(what)));
 	EXPECT_FALSE(has_kernel_address("0x7fff12345678 0xffffffffffffffff", what,
