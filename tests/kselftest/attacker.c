@@ -47,24 +47,24 @@ struct report {
 
 /* ---- root's side ---- */
 
+/* The number behind @key; without one, that of the first line. -1: none. */
 static long number_in(const char *path, const char *key)
 {
 	char line[256], name[128];
-	long value, sum = -1;
+	long value = -1, found = -1;
 	FILE *f = fopen(path, "r");
 
 	if (!f)
 		return -1;
-	while (fgets(line, sizeof(line), f)) {
-		if (key ? sscanf(line, "%127s %ld", name, &value) == 2 &&
-			  !strcmp(name, key) :
-			  sscanf(line, "%ld", &value) == 1) {
-			sum = value;
-			break;
-		}
+	while (found < 0 && fgets(line, sizeof(line), f)) {
+		if (!key)
+			found = atol(line);
+		else if (sscanf(line, "%127s %ld", name, &value) == 2 &&
+			 !strcmp(name, key))
+			found = value;
 	}
 	fclose(f);
-	return sum;
+	return found;
 }
 
 /* All free memory, what waits in per-CPU lists too. */
