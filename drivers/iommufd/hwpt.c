@@ -403,12 +403,26 @@ int hwpt_map(struct hwpt *hwpt, unsigned long iova, const struct run *runs,
 	return rc;
 }
 
+int hwpt_map_page(struct hwpt *hwpt, unsigned long iova, phys_addr_t phys,
+		  unsigned long length, int prot)
+{
+	int rc;
+
+	down_read(&hwpt->move_sem);
+	rc = core_map_page(hwpt->domain, iova, phys, length,
+			   prot | hwpt->cache_prot);
+	up_read(&hwpt->move_sem);
+	return rc;
+}
+
 bool hwpt_unmap_areas(struct hwpt *hwpt, struct area *chain)
 {
 	struct core_unmap unmap;
 	struct area *area;
 	bool ok;
 
+	if (chain && !chain->next)
+		return hwpt_unmap(hwpt, chain->iova.start, area_length(chain));
 	down_read(&hwpt->move_sem);
 	core_unmap_begin(&unmap, hwpt->domain);
 	for (area = chain; area; area = area->next) {
@@ -423,16 +437,16 @@ bool hwpt_unmap_areas(struct hwpt *hwpt, struct area *chain)
 	return ok;
 }
 
-void hwpt_unmap(struct hwpt *hwpt, unsigned long iova, unsigned long length)
+bool hwpt_unmap(struct hwpt *hwpt, unsigned long iova, unsigned long length)
 {
-	struct core_unmap unmap;
+	bool ok;
 
 	down_read(&hwpt->move_sem);
-	core_unmap_begin(&unmap, hwpt->domain);
-	core_unmap_range(&unmap, iova, length);
-	if (!core_unmap_end(&unmap))
+	ok = core_unmap(hwpt->domain, iova, length);
+	if (unlikely(!ok))
 		WRITE_ONCE(hwpt->broken, true);
 	up_read(&hwpt->move_sem);
+	return ok;
 }
 
 void hwpt_put(struct hwpt *hwpt, struct device_group *dgroup)

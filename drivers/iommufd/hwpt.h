@@ -72,9 +72,16 @@ int hwpt_map(struct hwpt *hwpt, unsigned long iova, const struct run *runs,
 	     unsigned int nr, unsigned long skip, unsigned long length,
 	     int prot, struct pin_batch *scratch);
 
-/* Unmap a chain of areas, or the first @length bytes at @iova. */
+/* core_map_page() into the table. */
+int hwpt_map_page(struct hwpt *hwpt, unsigned long iova, phys_addr_t phys,
+		  unsigned long length, int prot);
+
+/*
+ * Unmap a chain of areas, or the first @length bytes at @iova. False: it was not
+ * all there.
+ */
 bool hwpt_unmap_areas(struct hwpt *hwpt, struct area *chain);
-void hwpt_unmap(struct hwpt *hwpt, unsigned long iova, unsigned long length);
+bool hwpt_unmap(struct hwpt *hwpt, unsigned long iova, unsigned long length);
 
 /* The group has left the table. An automatic one goes with its last group. */
 void hwpt_put(struct hwpt *hwpt, struct device_group *dgroup);

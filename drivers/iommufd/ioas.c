@@ -122,6 +122,23 @@ static void area_free(struct area *area)
 }
 
 /*
+ * An area that has left the address space goes, as a consumer if it was one. Most
+ * have the span to themselves.
+ */
+static void area_end(struct area *area, bool is_pinned)
+{
+	struct pinned *pinned = area->pinned;
+
+	if (area == pinned_room(pinned) && pinned_is_sole(pinned)) {
+		pinned_end(pinned);
+		return;
+	}
+	if (is_pinned)
+		pinned_remove(pinned, area_part(area));
+	area_free(area);
+}
+
+/*
  * Filling page tables with an area. All tables are kept at the same number of
  * bytes, so that one number says what there is to undo.
  */
@@ -168,6 +185,15 @@ static int fill_count(struct fill *fill, unsigned long iova,
 	return 0;
 }
 
+static noinline __cold
+int explain_map(struct ioas *ioas, const struct hwpt *hwpt, unsigned long iova,
+		unsigned long length, int rc)
+{
+	return reason_set(ioas->ictx, rc,
+			  "HWPT %u did not take IOVAs 0x%lx-0x%lx",
+			  hwpt->obj.id, iova, iova + (length - 1));
+}
+
 static int fill_take(struct pinned_sink *sink, unsigned long index,
 		     const struct run *runs, unsigned int nr,
 		     struct pin_batch *scratch)
@@ -194,9 +220,7 @@ static int fill_take(struct pinned_sink *sink, unsigned long index,
 		rc = hwpt_map(hwpt, iova, runs, nr, skip, length, area->prot,
 			      scratch);
 		if (rc) {
-			reason_set(fill->ioas->ictx, rc,
-				   "HWPT %u did not take IOVAs 0x%lx-0x%lx",
-				   hwpt->obj.id, iova, iova + (length - 1));
+			explain_map(fill->ioas, hwpt, iova, length, rc);
 			goto err_unmap;
 		}
 	}
@@ -221,7 +245,39 @@ static void fill_undo(struct pinned_sink *sink)
 		hwpt_unmap(hwpt, fill->area->iova.start, fill->done);
 }
 
-/* Pin a new area and put it into all page tables there are. */
+/* The short way for a page: no batch, nothing to count, nothing to resume. */
+static int area_fill_page(struct ioas *ioas, struct area *area)
+{
+	unsigned long iova = area->iova.start, length = area_length(area), pfn;
+	struct hwpt *hwpt;
+	int rc;
+
+	rc = pinned_add_page(area->pinned, &pfn);
+	if (unlikely(rc))
+		return rc;
+	list_for_each_entry(hwpt, &ioas->hwpts, link) {
+		rc = table_account_add(&hwpt->table->account, ioas->ictx, iova,
+				       area->iova.last);
+		if (unlikely(rc))
+			goto err_unmap;
+		rc = hwpt_map_page(hwpt, iova,
+				   PFN_PHYS(pfn) + area->page_offset, length,
+				   area->prot);
+		if (unlikely(rc)) {
+			explain_map(ioas, hwpt, iova, length, rc);
+			goto err_unmap;
+		}
+	}
+	return 0;
+
+err_unmap:
+	list_for_each_entry_continue_reverse(hwpt, &ioas->hwpts, link)
+		hwpt_unmap(hwpt, iova, length);
+	pinned_remove(area->pinned, NULL);
+	return rc;
+}
+
+/* Pin an area and put it into all page tables there are. */
 static int area_fill(struct ioas *ioas, struct area *area)
 {
 	struct fill fill = {
@@ -230,8 +286,6 @@ static int area_fill(struct ioas *ioas, struct area *area)
 		.area = area,
 	};
 
-	if (list_empty(&ioas->hwpts))
-		return 0;
 	/* Nobody else finds the span before its first area is ready. */
 	if (area == pinned_room(area->pinned))
 		return pinned_add_new(area->pinned, &fill.sink);
@@ -325,9 +379,7 @@ static int chain_remove(struct ioas *ioas, const struct leaving *leaving)
 	chain_erase(ioas, chain, leaving->nr, leaving->length);
 	while ((area = chain)) {
 		chain = area->next;
-		if (is_pinned)
-			pinned_remove(area->pinned, area_part(area));
-		area_free(area);
+		area_end(area, is_pinned);
 		if (chain)
 			cond_resched();
 	}
@@ -342,6 +394,15 @@ static struct area *chain_next(const struct area *area)
 	return area->next;
 }
 
+static noinline __cold
+int explain_align(struct ioas *ioas, const struct area *area)
+{
+	return reason_set(ioas->ictx, -EINVAL,
+			  "0x%lx bytes from byte 0x%x of a page on: IOAS %u needs multiples of 0x%lx",
+			  area_length(area), area->page_offset, ioas->obj.id,
+			  ioas->align);
+}
+
 /* 0 or -EINVAL */
 static int chain_check_align(struct ioas *ioas, const struct area *chain)
 {
@@ -349,10 +410,7 @@ static int chain_check_align(struct ioas *ioas, const struct area *chain)
 
 	for (area = chain; area; area = chain_next(area))
 		if ((area_offset(area) | area_length(area)) & (ioas->align - 1))
-			return reason_set(ioas->ictx, -EINVAL,
-					  "0x%lx bytes from byte 0x%x of a page on: IOAS %u needs multiples of 0x%lx",
-					  area_length(area), area->page_offset,
-					  ioas->obj.id, ioas->align);
+			return explain_align(ioas, area);
 	return 0;
 }
 
@@ -466,8 +524,6 @@ static int chain_insert(struct ioas *ioas, struct area *chain,
 	struct area *area;
 	int rc;
 
-	if (!automatic && !chain->next)
-		return insert_at(ioas, chain, *iova);
 	mutex_lock(&ioas->lock);
 	if (automatic)
 		rc = iova_space_find(&ioas->space, length, align, iova);
@@ -494,16 +550,21 @@ out_unlock:
 
 /*
  * A single area needs no lock: whoever sees it ready, under the lock, sees all
- * that was written before. From then on it may go at any time. The areas of a
- * longer chain become ready together.
+ * that was written before. From then on it may go at any time.
  */
+static void area_ready(struct area *area)
+{
+	/* Pairs with the acquire in area_is_ready(). */
+	smp_store_release(&area->state, AREA_READY);
+}
+
+/* The areas of a longer chain become ready together. */
 static void chain_ready(struct ioas *ioas, struct area *chain)
 {
 	struct area *area;
 
 	if (!chain->next) {
-		/* Pairs with the acquire in area_is_ready(). */
-		smp_store_release(&chain->state, AREA_READY);
+		area_ready(chain);
 		return;
 	}
 	mutex_lock(&ioas->lock);
@@ -557,6 +618,57 @@ static unsigned long auto_align(const struct ioas *ioas, unsigned long offset,
 }
 
 /*
+ * Make a new area a mapping, as chain_map() does with a chain, of which this is the
+ * first alone.
+ */
+static int area_map(struct ioas *ioas, struct area *area, unsigned long offset,
+		    unsigned long *iova, bool automatic, __u64 __user *out)
+{
+	unsigned long length = area_length(area);
+	int rc;
+
+	if (down_read_killable(&ioas->tables_sem)) {
+		rc = -EINTR;
+		goto err_free;
+	}
+	if (unlikely((area_offset(area) | length) & (ioas->align - 1))) {
+		rc = explain_align(ioas, area);
+		goto err_unlock;
+	}
+	if (automatic)
+		rc = chain_insert(ioas, area, iova, length,
+				  auto_align(ioas, offset, length), true);
+	else
+		rc = insert_at(ioas, area, *iova);
+	if (unlikely(rc))
+		goto err_unlock;
+	if (!list_empty(&ioas->hwpts)) {
+		if (area->pinned->nr_pages == 1)
+			rc = area_fill_page(ioas, area);
+		else
+			rc = area_fill(ioas, area);
+		if (unlikely(rc))
+			goto err_erase;
+	}
+	rc = out ? put_user(*iova, out) : 0;
+	if (unlikely(rc))
+		goto err_empty;
+	area_ready(area);
+	up_read(&ioas->tables_sem);
+	return 0;
+
+err_empty:
+	chain_empty(ioas, area, NULL);
+err_erase:
+	chain_erase(ioas, area, 0, 0);
+err_unlock:
+	up_read(&ioas->tables_sem);
+err_free:
+	area_free(area);
+	return rc;
+}
+
+/*
  * Make a chain of new areas a mapping of @length bytes. @offset tells how the
  * memory is aligned, see auto_align(). On success the chain belongs to the address space
  * and *iova is set, for userspace also in @out, if there is one: the last step that
@@ -584,7 +696,7 @@ static int chain_map(struct ioas *ioas, struct area *chain, unsigned long offset
 	for (area = chain; area; area = chain_next(area)) {
 		if (fatal_signal_pending(current))
 			rc = -EINTR;
-		else
+		else if (!list_empty(&ioas->hwpts))
 			rc = area_fill(ioas, area);
 		if (rc)
 			goto err_empty;
@@ -1161,7 +1273,7 @@ static int map_pinned(struct ioas *ioas, struct pinned *pinned,
 		return PTR_ERR(pinned);
 	area = pinned_room(pinned);
 	area_init(area, pinned, offset_in_page(start), length, prot, false);
-	return chain_map(ioas, area, start, length, iova, automatic, out);
+	return area_map(ioas, area, start, iova, automatic, out);
 }
 
 /* What MAP, MAP_FILE and COPY ask of a fixed IOVA. */

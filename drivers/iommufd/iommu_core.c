@@ -17,6 +17,7 @@
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <trace/events/iommu.h>
 
 #include "iommu_core.h"
 #include "mock.h"
@@ -384,6 +385,37 @@ static void clean_up(struct iommu_domain *domain, unsigned long iova,
 	}
 }
 
+/*
+ * Can it go to the driver straight away, as one page? To find that out takes the
+ * core as long as the driver then needs. @addresses: IOVA, and what else must be
+ * aligned.
+ */
+static bool is_page(const struct iommu_domain *domain, unsigned long addresses,
+		    size_t length)
+{
+	return length == PAGE_SIZE && PAGE_ALIGNED(addresses) &&
+	       (domain->pgsize_bitmap & PAGE_SIZE) &&
+	       domain->ops->map_pages && domain->ops->unmap_pages;
+}
+
+/* As iommu_map() does. */
+static int map_page(struct iommu_domain *domain, unsigned long iova,
+		    phys_addr_t phys, int prot)
+{
+	const struct iommu_domain_ops *ops = domain->ops;
+	size_t mapped = 0;
+	int rc;
+
+	rc = ops->map_pages(domain, iova, phys, PAGE_SIZE, 1, prot, GFP_KERNEL,
+			    &mapped);
+	if (unlikely(rc))
+		return rc;
+	if (ops->iotlb_sync_map)
+		ops->iotlb_sync_map(domain, iova, PAGE_SIZE);
+	trace_map(iova, phys, PAGE_SIZE);
+	return 0;
+}
+
 static int map_one(struct iommu_domain *domain, unsigned long iova,
 		   phys_addr_t phys, size_t length, int prot)
 {
@@ -391,7 +423,10 @@ static int map_one(struct iommu_domain *domain, unsigned long iova,
 	int rc;
 
 	for (;;) {
-		rc = iommu_map(domain, iova, phys, length, prot);
+		if (is_page(domain, iova | phys, length))
+			rc = map_page(domain, iova, phys, prot);
+		else
+			rc = iommu_map(domain, iova, phys, length, prot);
 		if (likely(!rc))
 			return 0;
 		clean_up(domain, iova, length);
@@ -399,6 +434,12 @@ static int map_one(struct iommu_domain *domain, unsigned long iova,
 			return rc;
 		refill_reserves();
 	}
+}
+
+int core_map_page(struct iommu_domain *domain, unsigned long iova,
+		  phys_addr_t phys, size_t length, int prot)
+{
+	return map_one(domain, iova, phys, length, prot);
 }
 
 /*
@@ -530,38 +571,59 @@ void core_unmap_begin(struct core_unmap *unmap, struct iommu_domain *domain)
 }
 
 /*
- * One flush of the span of what was unmapped. Flushing the whole table is no
- * substitute: under a hypervisor Intel's leaves out the devices' own TLBs. It
- * comes first where the span is too large for one call: those after it take care
- * of the devices.
+ * Flushing the whole table is no substitute for flushing a range: under a hypervisor
+ * Intel's leaves out the devices' own TLBs. It comes first where the range is too
+ * large for one call: those after it take care of the devices.
  */
-static void unmap_flush(struct core_unmap *unmap)
+static noinline __cold
+void flush_far(struct iommu_domain *domain, struct iommu_iotlb_gather *gather,
+	       unsigned long start, unsigned long last)
 {
-	struct iommu_iotlb_gather *gather = &unmap->gather;
-	unsigned long start = unmap->start, last = unmap->last;
 	LIST_HEAD(tables);
 
-	if (start > last)
-		return;
-	gather->queued = false;
-	if (last - start < FLUSH_STEP) {
-		gather->start = start;
-		gather->end = last;
-		iommu_iotlb_sync(unmap->domain, gather);
-		return;
-	}
 	list_splice_init(&gather->freelist, &tables);
-	iommu_flush_iotlb_all(unmap->domain);
+	iommu_flush_iotlb_all(domain);
 	for (;; start += FLUSH_STEP) {
 		gather->start = start;
 		gather->end = min(last, start + (FLUSH_STEP - 1));
 		if (gather->end < start)
 			gather->end = last;
-		iommu_iotlb_sync(unmap->domain, gather);
+		iommu_iotlb_sync(domain, gather);
 		if (last - start < FLUSH_STEP)
 			break;
 	}
 	put_pages_list(&tables);
+}
+
+/* One flush of the span of what was unmapped. */
+static void unmap_flush(struct core_unmap *unmap)
+{
+	struct iommu_iotlb_gather *gather = &unmap->gather;
+	unsigned long start = unmap->start, last = unmap->last;
+
+	if (start > last)
+		return;
+	gather->queued = false;
+	if (unlikely(last - start >= FLUSH_STEP)) {
+		flush_far(unmap->domain, gather, start, last);
+		return;
+	}
+	gather->start = start;
+	gather->end = last;
+	iommu_iotlb_sync(unmap->domain, gather);
+}
+
+/* As iommu_unmap_fast() does. */
+static size_t unmap_some(struct iommu_domain *domain, unsigned long iova,
+			 size_t length, struct iommu_iotlb_gather *gather)
+{
+	size_t unmapped;
+
+	if (!is_page(domain, iova, length))
+		return iommu_unmap_fast(domain, iova, length, gather);
+	unmapped = domain->ops->unmap_pages(domain, iova, PAGE_SIZE, 1, gather);
+	trace_unmap(iova, PAGE_SIZE, unmapped);
+	return unmapped;
 }
 
 void core_unmap_range(struct core_unmap *unmap, unsigned long iova,
@@ -573,13 +635,13 @@ void core_unmap_range(struct core_unmap *unmap, unsigned long iova,
 		step_last = min(last, iova | (UNMAP_STEP - 1));
 		unmap->start = min(unmap->start, iova);
 		unmap->last = max(unmap->last, step_last);
-		if (iommu_unmap_fast(unmap->domain, iova, step_last - iova + 1,
-				     &unmap->gather) != step_last - iova + 1) {
+		if (unlikely(unmap_some(unmap->domain, iova, step_last - iova + 1,
+					&unmap->gather) != step_last - iova + 1)) {
 			WARN_ON_ONCE(1);
 			unmap->ok = false;
 		}
 		unmap->length += step_last - iova + 1;
-		if (unmap->length >= UNMAP_STEP) {
+		if (unlikely(unmap->length >= UNMAP_STEP)) {
 			unmap_flush(unmap);
 			unmap_nothing_yet(unmap);
 		}
@@ -593,6 +655,16 @@ bool core_unmap_end(struct core_unmap *unmap)
 {
 	unmap_flush(unmap);
 	return unmap->ok;
+}
+
+bool core_unmap(struct iommu_domain *domain, unsigned long iova,
+		unsigned long length)
+{
+	struct core_unmap unmap;
+
+	core_unmap_begin(&unmap, domain);
+	core_unmap_range(&unmap, iova, length);
+	return core_unmap_end(&unmap);
 }
 
 static void free_reserved(struct list_head *regions)

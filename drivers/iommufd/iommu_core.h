@@ -139,6 +139,10 @@ int core_map(struct iommu_domain *domain, unsigned long iova,
 	     unsigned long length, int prot, unsigned long granule,
 	     struct scatterlist *sg, unsigned int nr_sg);
 
+/* The same for a page, or less, and without scratch. */
+int core_map_page(struct iommu_domain *domain, unsigned long iova,
+		  phys_addr_t phys, size_t length, int prot);
+
 /*
  * Unmapping: begin, any number of ranges, end. The pages must not be let go of
  * before end has flushed, and not at all when it answers false: a range was not
@@ -156,6 +160,10 @@ void core_unmap_begin(struct core_unmap *unmap, struct iommu_domain *domain);
 void core_unmap_range(struct core_unmap *unmap, unsigned long iova,
 		      unsigned long length);
 bool core_unmap_end(struct core_unmap *unmap);
+
+/* All three for one range. */
+bool core_unmap(struct iommu_domain *domain, unsigned long iova,
+		unsigned long length);
 
 /* Calls @fn for each reserved region of the group; stops on an errno. */
 int core_for_each_reserved(struct iommu_group *group,

@@ -83,16 +83,18 @@ int iova_map_insert(struct iova_map *map, struct iova_node *node)
 		struct iova_node *here = node_of(*link);
 
 		parent = *link;
-		if (node->last < here->start) {
+		if (node->start < here->start) {
 			next = here;
 			link = &parent->rb_left;
-		} else if (node->start > here->last) {
+		} else {
 			prev = here;
 			link = &parent->rb_right;
-		} else {
-			return -EEXIST;
 		}
 	}
+	/* Those of the map are disjoint: no other one can meet it. */
+	if ((prev && prev->last >= node->start) ||
+	    (next && next->start <= node->last))
+		return -EEXIST;
 
 	map->nr++;
 	node_follows(node, prev);
@@ -118,7 +120,7 @@ void iova_map_remove(struct iova_map *map, struct iova_node *node)
 	guard_assert(&map->guard);
 	map->nr--;
 	if (next) {
-		node_follows(next, node_of(rb_prev(&node->rb)));
+		next->gap = next->start - (node->start - node->gap);
 		gap_callbacks_propagate(&next->rb, NULL);
 	}
 	rb_erase_augmented(&node->rb, &map->root, &gap_callbacks);

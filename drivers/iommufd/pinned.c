@@ -72,7 +72,7 @@ static void process_put(struct pin_process *process)
  * ictx->owner_lock.
  */
 struct pin_owner {
-	struct kref kref;
+	atomic_long_t nr_users;		/* spans, and a context that remembers it */
 	bool file;			/* of spans of files, and of no others */
 	struct iommufd_ctx *ictx;
 	struct list_head link;		/* ictx.owners; ictx.owner_lock */
@@ -80,22 +80,27 @@ struct pin_owner {
 	unsigned long nr_charged;	/* files: owner_lock; pages */
 };
 
-/* With owner_lock, which it drops. */
-static void pin_owner_free(struct kref *kref)
+static noinline void pin_owner_put_last(struct pin_owner *owner)
 {
-	struct pin_owner *owner = container_of(kref, struct pin_owner, kref);
+	struct iommufd_ctx *ictx = owner->ictx;
 
-	lockdep_assert_held(&owner->ictx->owner_lock);
+	mutex_lock(&ictx->owner_lock);
+	if (!atomic_long_dec_and_test(&owner->nr_users)) {
+		mutex_unlock(&ictx->owner_lock);
+		return;
+	}
 	WARN_ON(owner->nr_charged);
 	list_del(&owner->link);
-	mutex_unlock(&owner->ictx->owner_lock);
+	mutex_unlock(&ictx->owner_lock);
 	process_put(&owner->process);
 	kfree(owner);
 }
 
+/* Found, and so shared, under owner_lock; the last one goes under it, too. */
 static void pin_owner_put(struct pin_owner *owner)
 {
-	kref_put_mutex(&owner->kref, pin_owner_free, &owner->ictx->owner_lock);
+	if (!atomic_long_add_unless(&owner->nr_users, -1, 1))
+		pin_owner_put_last(owner);
 }
 
 /* Credentials never change: who has the same ones is exempt or not, as before. */
@@ -119,7 +124,7 @@ static struct pin_owner *pin_owner_get(struct iommufd_ctx *ictx, bool file)
 	ictx->last_is_file = file;
 	owner = ictx->last_owner[file];
 	if (owner && process_is_current(&owner->process, limited)) {
-		kref_get(&owner->kref);
+		atomic_long_inc(&owner->nr_users);
 		mutex_unlock(&ictx->owner_lock);
 		return owner;
 	}
@@ -128,13 +133,13 @@ static struct pin_owner *pin_owner_get(struct iommufd_ctx *ictx, bool file)
 	owner = kmalloc(sizeof(*owner), GFP_KERNEL_ACCOUNT);
 	if (!owner)
 		return ERR_PTR(-ENOMEM);
-	kref_init(&owner->kref);
+	/* One is put by the next owner, or by forget. */
+	atomic_long_set(&owner->nr_users, 2);
 	owner->file = file;
 	owner->ictx = ictx;
 	owner->nr_charged = 0;
 	process_get_current(&owner->process, ictx);
 
-	kref_get(&owner->kref);		/* put by the next one, or by forget */
 	mutex_lock(&ictx->owner_lock);
 	list_add_tail(&owner->link, &ictx->owners);
 	old = ictx->last_owner[file];
@@ -345,7 +350,7 @@ static bool has_memory(struct iommufd_ctx *ictx)
 	lockdep_assert_held(&ictx->owner_lock);
 	list_for_each_entry(owner, &ictx->owners, link) {
 		/* The context itself remembers the last one. */
-		if (!owner->file && kref_read(&owner->kref) >
+		if (!owner->file && atomic_long_read(&owner->nr_users) >
 				    (owner == ictx->last_owner[false]))
 			return true;
 		cond_resched();
@@ -409,7 +414,7 @@ static struct pinned *alloc(struct iommufd_ctx *ictx, struct file *file,
 		pin_owner_put(owner);
 		return ERR_PTR(-ENOMEM);
 	}
-	kref_init(&pinned->kref);
+	refcount_set(&pinned->users, 1);
 	pinned->writable = writable;
 	pinned->filling = 0;
 	pinned->nr_whole = 0;
@@ -448,14 +453,10 @@ struct pinned *pinned_alloc_file(struct iommufd_ctx *ictx, struct file *file,
 	return alloc(ictx, file, start, length, writable);
 }
 
-static void pinned_free(struct kref *kref)
+static void pinned_free(struct pinned *pinned)
 {
-	struct pinned *pinned = container_of(kref, struct pinned, kref);
-
-	WARN_ON(pinned->runs.nr_pages);
-	WARN_ON(pinned->nr_whole);
 	WARN_ON(!RB_EMPTY_ROOT(&pinned->parts.rb_root));
-	if (pinned->file)
+	if (unlikely(pinned->file))
 		fput(pinned->file);
 	pin_owner_put(pinned->owner);
 	kmem_cache_free(pinned_cache, pinned);
@@ -463,7 +464,11 @@ static void pinned_free(struct kref *kref)
 
 void pinned_put(struct pinned *pinned)
 {
-	kref_put(&pinned->kref, pinned_free);
+	if (!refcount_dec_and_test(&pinned->users))
+		return;
+	WARN_ON(pinned->runs.nr_pages);
+	WARN_ON(pinned->nr_whole);
+	pinned_free(pinned);
 }
 
 /*
@@ -764,9 +769,9 @@ int explain_pin(const struct pinned *pinned, unsigned long index, int rc)
 			  i_size_read(file_inode(pinned->file)));
 }
 
-/* Pin pages from index on. Returns how many, at least one, or an errno. */
-static long pin(const struct pinned *pinned, unsigned long index,
-		unsigned long nr, struct page **pages)
+static noinline
+long pin_unusual(const struct pinned *pinned, unsigned long index,
+		 unsigned long nr, struct page **pages)
 {
 	unsigned long uptr = pinned->uptr + (index << PAGE_SHIFT);
 	long rc;
@@ -782,29 +787,62 @@ static long pin(const struct pinned *pinned, unsigned long index,
 	return explain_pin(pinned, index, rc ?: -EFAULT);
 }
 
+/*
+ * Pin pages from index on. Returns how many, at least one, or an errno. Most
+ * often it is the caller's own memory, present or not, that devices may write.
+ */
+static long pin(const struct pinned *pinned, unsigned long index,
+		unsigned long nr, struct page **pages)
+{
+	long rc;
+
+	if (pinned->writable && !pinned->file &&
+	    pinned->owner->process.mm == current->mm) {
+		rc = pin_user_pages_fast(pinned->uptr + (index << PAGE_SHIFT),
+					 nr, FOLL_WRITE | FOLL_LONGTERM, pages);
+		if (likely(rc > 0))
+			return rc;
+	}
+	return pin_unusual(pinned, index, nr, pages);
+}
+
 /* About so many runs between two looks at whether somebody else should run. */
 #define UNPIN_BURST	64
 /* Pages of a long run that are let go of between two looks. */
 #define UNPIN_PAGES	4096UL
+
+static void unpin_run(unsigned long pfn, unsigned long nr, bool dirty)
+{
+	struct page *page = pfn_to_page(pfn);
+
+	/* A page that is dirty, as most are: there is nothing to look up or lock. */
+	if (nr == 1 && (!dirty || PageDirty(page))) {
+		unpin_user_page(page);
+		return;
+	}
+	/* Small pages in a row can be as many as there are. */
+	for (; nr > UNPIN_PAGES; nr -= UNPIN_PAGES, page += UNPIN_PAGES) {
+		unpin_user_page_range_dirty_lock(page, UNPIN_PAGES, dirty);
+		cond_resched();
+	}
+	unpin_user_page_range_dirty_lock(page, nr, dirty);
+}
 
 struct unpin {
 	bool dirty;
 	unsigned int nr_runs;
 };
 
-static void unpin(void *arg, unsigned long pfn, unsigned long nr)
+static void unpin(void *arg, const struct run *run, unsigned int nr)
 {
 	struct unpin *unpin = arg;
+	bool dirty = unpin->dirty;
 
-	/* Small pages in a row can be as many as there are. */
-	for (; nr > UNPIN_PAGES; nr -= UNPIN_PAGES, pfn += UNPIN_PAGES) {
-		unpin_user_page_range_dirty_lock(pfn_to_page(pfn), UNPIN_PAGES,
-						 unpin->dirty);
-		cond_resched();
+	for (; nr; nr--, run++) {
+		unpin_run(run->pfn, run->nr, dirty);
+		if (run->nr >= UNPIN_BURST || !(++unpin->nr_runs % UNPIN_BURST))
+			cond_resched();
 	}
-	unpin_user_page_range_dirty_lock(pfn_to_page(pfn), nr, unpin->dirty);
-	if (nr >= UNPIN_BURST || !(++unpin->nr_runs % UNPIN_BURST))
-		cond_resched();
 }
 
 /*
@@ -839,8 +877,7 @@ static int pin_piece(struct pinned *pinned, unsigned long index,
 		return 0;
 	for (i = recorded; i < *nr_runs; i++) {
 		*pages -= batch->runs[i].nr;
-		unpin_user_page_range_dirty_lock(pfn_to_page(batch->runs[i].pfn),
-						 batch->runs[i].nr, false);
+		unpin_run(batch->runs[i].pfn, batch->runs[i].nr, false);
 	}
 	return -ENOMEM;
 }
@@ -1049,6 +1086,27 @@ int pinned_add_new(struct pinned *pinned, struct pinned_sink *sink)
 	return rc;
 }
 
+int pinned_add_page(struct pinned *pinned, unsigned long *pfn)
+{
+	struct page *page;
+	long rc;
+
+	rc = charge(pinned->owner, 1);
+	if (unlikely(rc))
+		return rc;
+	rc = pin(pinned, 0, 1, &page);
+	if (unlikely(rc < 0)) {
+		uncharge(pinned->owner, 1);
+		trace_pin(pinned, 0, 0, 0, rc);
+		return rc;
+	}
+	*pfn = page_to_pfn(page);
+	runs_begin(&pinned->runs, *pfn, 1);
+	pinned->nr_whole = 1;
+	trace_pin(pinned, 0, 0, 1, 0);
+	return 0;
+}
+
 int pinned_walk(struct pinned *pinned, struct interval_tree_node *part,
 		struct pinned_sink *sink)
 {
@@ -1146,6 +1204,25 @@ void pinned_remove(struct pinned *pinned, struct interval_tree_node *part)
 		remove_part(pinned, part);
 	else
 		remove_whole(pinned);
+}
+
+void pinned_end(struct pinned *pinned)
+{
+	struct unpin arg = { .dirty = pinned->writable };
+	struct runs *runs = &pinned->runs;
+	unsigned long nr_pages = runs->nr_pages;
+
+	if (!nr_pages)
+		goto out_free;
+	guard_by(&runs->guard, NULL);
+	if (runs_is_solo(runs))
+		unpin_run(runs->solo.pfn, runs->solo.nr, arg.dirty);
+	else
+		runs_drop(runs, 0, pinned->nr_pages - 1, unpin, &arg);
+	uncharge(pinned->owner, nr_pages);
+	trace_unpin(pinned, 0, pinned->nr_pages - 1, nr_pages);
+out_free:
+	pinned_free(pinned);
 }
 
 unsigned long pinned_count(struct pinned *pinned, unsigned long first,

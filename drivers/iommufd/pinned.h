@@ -22,8 +22,8 @@
 #define IOMMUFD_PINNED_H
 
 #include <linux/interval_tree.h>
-#include <linux/kref.h>
 #include <linux/mutex.h>
+#include <linux/refcount.h>
 
 #include "runs.h"
 
@@ -33,7 +33,7 @@ struct pin_owner;
 struct seq_file;
 
 struct pinned {
-	struct kref kref;		/* one for each area */
+	refcount_t users;		/* one for each area */
 	bool writable;			/* by devices */
 	u8 filling;			/* somebody adds a consumer */
 	/* These under a lock of the context, see span_lock(). */
@@ -94,7 +94,7 @@ struct pinned *pinned_alloc_file(struct iommufd_ctx *ictx, struct file *file,
 
 static inline struct pinned *pinned_get(struct pinned *pinned)
 {
-	kref_get(&pinned->kref);
+	refcount_inc(&pinned->users);
 	return pinned;
 }
 
@@ -128,12 +128,31 @@ int pinned_add(struct pinned *pinned, struct interval_tree_node *part,
  */
 int pinned_add_new(struct pinned *pinned, struct pinned_sink *sink);
 
+/*
+ * The short way for a span of one page: no sink, *pfn is where the page is. What
+ * pinned_remove() takes back.
+ */
+int pinned_add_page(struct pinned *pinned, unsigned long *pfn);
+
 /* Hand the pages of a consumer, all there, to one more sink. */
 int pinned_walk(struct pinned *pinned, struct interval_tree_node *part,
 		struct pinned_sink *sink);
 
 /* The consumer leaves, and with it the pages that nobody else needs. */
 void pinned_remove(struct pinned *pinned, struct interval_tree_node *part);
+
+/*
+ * Has an area that nobody can copy any more, because it is leaving, the span to
+ * itself? Then nobody can get at the span, and no lock is needed.
+ */
+static inline bool pinned_is_sole(const struct pinned *pinned)
+{
+	/* Pairs with the release in the refcount_dec_and_test() of the others. */
+	return smp_load_acquire(&pinned->users.refs.counter) == 1;
+}
+
+/* The only consumer, if there is one, and the only reference, go. */
+void pinned_end(struct pinned *pinned);
 
 /**
  * pinned_borrow - a page of the span, to copy to or from

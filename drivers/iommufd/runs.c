@@ -286,11 +286,6 @@ void runs_move(struct runs *to, struct runs *from)
 	from->solo.nr = 0;
 }
 
-static bool is_solo(const struct runs *runs)
-{
-	return run_nr(&runs->solo);
-}
-
 /* Record without a chunk, if that is possible. */
 static bool solo_add(struct runs *runs, unsigned long index,
 		     const struct run *add, unsigned int n, bool merge)
@@ -301,7 +296,7 @@ static bool solo_add(struct runs *runs, unsigned long index,
 		return false;
 	if (!runs->nr_pages && !index) {
 		runs->solo = *add;
-	} else if (merge && is_solo(runs) && index == run_nr(&runs->solo) &&
+	} else if (merge && runs_is_solo(runs) && index == run_nr(&runs->solo) &&
 		   run_takes(&runs->solo, run_pfn(add), nr)) {
 		runs->solo.nr += nr;
 	} else {
@@ -494,7 +489,7 @@ unsigned int runs_add(struct runs *runs, unsigned long index,
 		return 0;
 	if (solo_add(runs, index, add, n, merge))
 		return n;
-	if (is_solo(runs) && solo_end(runs, n + expect(add, n, more)))
+	if (runs_is_solo(runs) && solo_end(runs, n + expect(add, n, more)))
 		return 0;
 
 	chunk = chunk_before(runs, index);
@@ -549,7 +544,7 @@ int runs_cut(struct runs *runs, unsigned long index)
 	int rc;
 
 	guard_assert(&runs->guard);
-	if (is_solo(runs)) {
+	if (runs_is_solo(runs)) {
 		if (!index || index >= run_nr(&runs->solo))
 			return 0;
 		rc = solo_end(runs, 1);
@@ -610,30 +605,32 @@ void runs_join(struct runs *runs, unsigned long index)
 
 /* All of a chunk goes. */
 static void drop_chunk(struct runs *runs, struct runs_chunk *chunk,
-		       void (*drop)(void *arg, unsigned long pfn,
-				    unsigned long nr),
-		       void *arg)
+		       runs_drop_fn drop, void *arg)
 {
 	unsigned int i;
 
 	rb_erase(&chunk->rb, &runs->chunks);
+	if (!chunk->nr_holes) {
+		runs->nr_pages -= chunk->last - chunk->first + 1;
+		drop(arg, chunk->run, chunk->nr);
+		goto out_free;
+	}
 	for (i = 0; i < chunk->nr; i++) {
 		const struct run *run = &chunk->run[i];
 
 		if (run_is_hole(run))
 			continue;
 		runs->nr_pages -= run_nr(run);
-		drop(arg, run_pfn(run), run_nr(run));
+		drop(arg, run, 1);
 	}
+out_free:
 	kfree(chunk);
 }
 
 /* [@first, @last] of a chunk goes, and something stays. */
 static void drop_part(struct runs *runs, struct runs_chunk *chunk,
 		      unsigned long first, unsigned long last,
-		      void (*drop)(void *arg, unsigned long pfn,
-				   unsigned long nr),
-		      void *arg)
+		      runs_drop_fn drop, void *arg)
 {
 	unsigned int i, end, nr_holes = 0;
 	unsigned long index, pages = 0;
@@ -653,7 +650,7 @@ static void drop_part(struct runs *runs, struct runs_chunk *chunk,
 			if (WARN_ON_ONCE(index - 1 > last))
 				break;
 			runs->nr_pages -= run_nr(run);
-			drop(arg, run_pfn(run), run_nr(run));
+			drop(arg, run, 1);
 		}
 		pages += run_nr(run);
 	}
@@ -690,9 +687,7 @@ static void drop_part(struct runs *runs, struct runs_chunk *chunk,
 
 static void drop_solo(struct runs *runs, unsigned long first,
 		      unsigned long last,
-		      void (*drop)(void *arg, unsigned long pfn,
-				   unsigned long nr),
-		      void *arg)
+		      runs_drop_fn drop, void *arg)
 {
 	struct run solo = runs->solo;
 
@@ -703,17 +698,16 @@ static void drop_solo(struct runs *runs, unsigned long first,
 		return;
 	runs->nr_pages = 0;
 	runs->solo.nr = 0;
-	drop(arg, run_pfn(&solo), run_nr(&solo));
+	drop(arg, &solo, 1);
 }
 
 void runs_drop(struct runs *runs, unsigned long first, unsigned long last,
-	       void (*drop)(void *arg, unsigned long pfn, unsigned long nr),
-	       void *arg)
+	       runs_drop_fn drop, void *arg)
 {
 	struct runs_chunk *chunk, *next;
 
 	guard_assert(&runs->guard);
-	if (is_solo(runs)) {
+	if (runs_is_solo(runs)) {
 		drop_solo(runs, first, last, drop, arg);
 		return;
 	}
@@ -763,7 +757,7 @@ bool runs_next_hole(const struct runs *runs, unsigned long first,
 {
 	const struct runs_chunk *chunk, *next = NULL;
 
-	if (is_solo(runs)) {
+	if (runs_is_solo(runs)) {
 		*hole_first = max_t(unsigned long, first, run_nr(&runs->solo));
 		*hole_last = last;
 		return *hole_first <= last;
@@ -809,7 +803,7 @@ unsigned int runs_read(const struct runs *runs, unsigned long index,
 	const struct runs_chunk *chunk;
 	unsigned int i;
 
-	if (is_solo(runs))
+	if (runs_is_solo(runs))
 		return solo_read(&runs->solo, index, last, out, max);
 	chunk = chunk_at(runs, index);
 	if (!chunk || last < index)
@@ -850,7 +844,7 @@ bool runs_lookup(const struct runs *runs, unsigned long index,
 	unsigned long first;
 	unsigned int i;
 
-	if (is_solo(runs)) {
+	if (runs_is_solo(runs)) {
 		*pfn = run_pfn(&runs->solo) + index;
 		return index < run_nr(&runs->solo);
 	}

@@ -50,6 +50,12 @@ struct runs {
 	struct guard guard;
 };
 
+/* Is what is pinned one run, from page 0 on, without a chunk? */
+static inline bool runs_is_solo(const struct runs *runs)
+{
+	return runs->solo.nr;
+}
+
 /* Start with nothing pinned. There is nothing to undo while that is so. */
 void runs_init(struct runs *runs);
 
@@ -75,6 +81,15 @@ unsigned int runs_add(struct runs *runs, unsigned long index,
 		      const struct run *add, unsigned int n,
 		      unsigned long more, bool merge);
 
+/* The same for the first run, and the only one, of a span that nobody knows yet. */
+static inline void runs_begin(struct runs *runs, unsigned long pfn,
+			      unsigned long nr)
+{
+	runs->solo.pfn = pfn;
+	runs->solo.nr = nr;
+	runs->nr_pages = nr;
+}
+
 /**
  * runs_cut() - Make @index a boundary: no run goes on from @index - 1 to @index
  * @runs: the span's runs
@@ -87,19 +102,21 @@ int runs_cut(struct runs *runs, unsigned long index);
 /* Take a boundary away again where pages and storage allow. Cannot fail. */
 void runs_join(struct runs *runs, unsigned long index);
 
+typedef void (*runs_drop_fn)(void *arg, const struct run *runs, unsigned int nr);
+
 /**
  * runs_drop() - Forget every run in a range
  * @runs: the span's runs
  * @first: a boundary, or not pinned
  * @last: the same holds for @last + 1
- * @drop: called once for each run, in order; it must not use @runs
+ * @drop: called with the runs, in order, one or more at a time; it must not use
+ *	@runs
  * @arg: passed to @drop
  *
  * Never allocates, never fails.
  */
 void runs_drop(struct runs *runs, unsigned long first, unsigned long last,
-	       void (*drop)(void *arg, unsigned long pfn, unsigned long nr),
-	       void *arg);
+	       runs_drop_fn drop, void *arg);
 
 /* Find the first stretch of [@first, @last] that is not pinned, whole. */
 bool runs_next_hole(const struct runs *runs, unsigned long first,

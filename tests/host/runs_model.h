@@ -286,19 +286,24 @@ static void span_check_bound(const struct span *span)
 	expect(count_runs(&span->runs) <= span->runs.nr_pages);
 }
 
-static void span_drop_one(void *arg, unsigned long pfn, unsigned long nr)
+static void span_drop_runs(void *arg, const struct run *run, unsigned int n)
 {
 	struct span *span = arg;
+	unsigned long pfn, nr;
 
-	expect(nr > 0);
-	/* In order, each pinned page of the range once, nothing else. */
-	while (span->dropping <= span->drop_last &&
-	       span->pfn[span->dropping] == NOT_PINNED)
-		span->dropping++;
-	for (; nr; nr--, pfn++, span->dropping++) {
-		expect(span->dropping <= span->drop_last);
-		expect_eq(pfn, span->pfn[span->dropping]);
-		span->pfn[span->dropping] = NOT_PINNED;
+	expect(n > 0);
+	for (; n; n--, run++) {
+		expect(run->nr > 0);
+		/* In order, each pinned page of the range once, nothing else. */
+		while (span->dropping <= span->drop_last &&
+		       span->pfn[span->dropping] == NOT_PINNED)
+			span->dropping++;
+		for (pfn = run->pfn, nr = run->nr; nr;
+		     nr--, pfn++, span->dropping++) {
+			expect(span->dropping <= span->drop_last);
+			expect_eq(pfn, span->pfn[span->dropping]);
+			span->pfn[span->dropping] = NOT_PINNED;
+		}
 	}
 }
 
@@ -311,7 +316,7 @@ static void span_drop(struct span *span, unsigned int first, unsigned int last)
 	span->removed = true;
 	host_memory.forbidden = true;
 	runs_drop(&span->runs, span->base + first, span->base + last,
-		  span_drop_one, span);
+		  span_drop_runs, span);
 	host_memory.forbidden = false;
 	for (i = first; i <= last; i++)
 		expect(span->pfn[i] == NOT_PINNED);

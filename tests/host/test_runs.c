@@ -16,15 +16,16 @@ static struct run dropped[64];
 static unsigned int nr_dropped;
 static unsigned long pages_dropped;
 
-static void note_drop(void *arg, unsigned long pfn, unsigned long nr)
+static void note_drop(void *arg, const struct run *run, unsigned int nr)
 {
 	expect(arg == &runs);
-	if (nr_dropped < 64) {
-		dropped[nr_dropped].pfn = pfn;
-		dropped[nr_dropped].nr = nr;
+	expect(nr);
+	for (; nr; nr--, run++) {
+		if (nr_dropped < 64)
+			dropped[nr_dropped] = *run;
+		nr_dropped++;
+		pages_dropped += run->nr;
 	}
-	nr_dropped++;
-	pages_dropped += nr;
 }
 
 static void drop(unsigned long first, unsigned long last)
