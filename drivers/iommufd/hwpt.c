@@ -409,15 +409,15 @@ int hwpt_map_page(struct hwpt *hwpt, unsigned long iova, phys_addr_t phys,
 	int rc;
 
 	down_read(&hwpt->move_sem);
-	rc = core_map_page(hwpt->domain, iova, phys, length,
-			   prot | hwpt->cache_prot);
+	rc = core_map_one(hwpt->domain, iova, phys, length,
+			  prot | hwpt->cache_prot);
 	up_read(&hwpt->move_sem);
 	return rc;
 }
 
 bool hwpt_unmap_areas(struct hwpt *hwpt, struct area *chain)
 {
-	struct core_unmap unmap;
+	struct core_unmap unmap __uninitialized;
 	struct area *area;
 	bool ok;
 

@@ -72,7 +72,7 @@ int hwpt_map(struct hwpt *hwpt, unsigned long iova, const struct run *runs,
 	     unsigned int nr, unsigned long skip, unsigned long length,
 	     int prot, struct pin_batch *scratch);
 
-/* core_map_page() into the table. */
+/* core_map_one() into the table, of a page or a part of one. */
 int hwpt_map_page(struct hwpt *hwpt, unsigned long iova, phys_addr_t phys,
 		  unsigned long length, int prot);
 

@@ -248,21 +248,22 @@ static void fill_undo(struct pinned_sink *sink)
 /* The short way for a page: no batch, nothing to count, nothing to resume. */
 static int area_fill_page(struct ioas *ioas, struct area *area)
 {
-	unsigned long iova = area->iova.start, length = area_length(area), pfn;
+	unsigned long iova = area->iova.start, length = area_length(area);
 	struct hwpt *hwpt;
+	phys_addr_t phys;
+	long pfn;
 	int rc;
 
-	rc = pinned_add_page(area->pinned, &pfn);
-	if (unlikely(rc))
-		return rc;
+	pfn = pinned_add_page(area->pinned);
+	if (unlikely(pfn < 0))
+		return pfn;
+	phys = PFN_PHYS(pfn) + area->page_offset;
 	list_for_each_entry(hwpt, &ioas->hwpts, link) {
 		rc = table_account_add(&hwpt->table->account, ioas->ictx, iova,
 				       area->iova.last);
 		if (unlikely(rc))
 			goto err_unmap;
-		rc = hwpt_map_page(hwpt, iova,
-				   PFN_PHYS(pfn) + area->page_offset, length,
-				   area->prot);
+		rc = hwpt_map_page(hwpt, iova, phys, length, area->prot);
 		if (unlikely(rc)) {
 			explain_map(ioas, hwpt, iova, length, rc);
 			goto err_unmap;
@@ -1287,7 +1288,7 @@ static int check_fixed(struct iommufd_ctx *ictx, u32 flags, unsigned long iova,
 }
 
 /* What MAP and MAP_FILE ask of flags, length and a fixed IOVA. */
-static int check_map(struct iommufd_ctx *ictx, u32 flags, unsigned long iova,
+static inline int check_map(struct iommufd_ctx *ictx, u32 flags, unsigned long iova,
 		     unsigned long length)
 {
 	if (flags & ~MAP_FLAGS)

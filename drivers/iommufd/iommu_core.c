@@ -390,8 +390,9 @@ static void clean_up(struct iommu_domain *domain, unsigned long iova,
  * core as long as the driver then needs. @addresses: IOVA, and what else must be
  * aligned.
  */
-static bool is_page(const struct iommu_domain *domain, unsigned long addresses,
-		    size_t length)
+static __always_inline
+bool is_page(const struct iommu_domain *domain, unsigned long addresses,
+	     size_t length)
 {
 	return length == PAGE_SIZE && PAGE_ALIGNED(addresses) &&
 	       (domain->pgsize_bitmap & PAGE_SIZE) &&
@@ -399,8 +400,9 @@ static bool is_page(const struct iommu_domain *domain, unsigned long addresses,
 }
 
 /* As iommu_map() does. */
-static int map_page(struct iommu_domain *domain, unsigned long iova,
-		    phys_addr_t phys, int prot)
+static __always_inline
+int map_page(struct iommu_domain *domain, unsigned long iova,
+	     phys_addr_t phys, int prot)
 {
 	const struct iommu_domain_ops *ops = domain->ops;
 	size_t mapped = 0;
@@ -416,30 +418,38 @@ static int map_page(struct iommu_domain *domain, unsigned long iova,
 	return 0;
 }
 
-static int map_one(struct iommu_domain *domain, unsigned long iova,
-		   phys_addr_t phys, size_t length, int prot)
+static __always_inline
+int map_once(struct iommu_domain *domain, unsigned long iova, phys_addr_t phys,
+	     size_t length, int prot)
+{
+	if (is_page(domain, iova | phys, length))
+		return map_page(domain, iova, phys, prot);
+	return iommu_map(domain, iova, phys, length, prot);
+}
+
+static noinline __cold
+int map_again(struct iommu_domain *domain, unsigned long iova,
+	      phys_addr_t phys, size_t length, int prot, int rc)
 {
 	unsigned int tries = 0;
-	int rc;
 
 	for (;;) {
-		if (is_page(domain, iova | phys, length))
-			rc = map_page(domain, iova, phys, prot);
-		else
-			rc = iommu_map(domain, iova, phys, length, prot);
-		if (likely(!rc))
-			return 0;
 		clean_up(domain, iova, length);
 		if (rc != -ENOMEM || tries++ == MAP_TRIES)
 			return rc;
 		refill_reserves();
+		rc = map_once(domain, iova, phys, length, prot);
+		if (!rc)
+			return 0;
 	}
 }
 
-int core_map_page(struct iommu_domain *domain, unsigned long iova,
-		  phys_addr_t phys, size_t length, int prot)
+int core_map_one(struct iommu_domain *domain, unsigned long iova,
+		 phys_addr_t phys, size_t length, int prot)
 {
-	return map_one(domain, iova, phys, length, prot);
+	int rc = map_once(domain, iova, phys, length, prot);
+
+	return likely(!rc) ? 0 : map_again(domain, iova, phys, length, prot, rc);
 }
 
 /*
@@ -459,7 +469,7 @@ static int map_pieces(struct iommu_domain *domain, unsigned long iova,
 	for (;;) {
 		piece = min(granule, length - done);
 		piece = min(piece, MAP_STEP - ((iova + done) & (MAP_STEP - 1)));
-		rc = map_one(domain, iova + done, phys + done, piece, prot);
+		rc = core_map_one(domain, iova + done, phys + done, piece, prot);
 		if (rc)
 			goto err_unmap;
 		done += piece;
@@ -553,6 +563,20 @@ err_unmap:
 /* What one flush of a range may cover: drivers count pages in 32 bits. */
 #define FLUSH_STEP	(1024UL * SZ_1G)
 
+/* As iommu_unmap_fast() does. */
+static __always_inline
+size_t unmap_some(struct iommu_domain *domain, unsigned long iova,
+		  size_t length, struct iommu_iotlb_gather *gather)
+{
+	size_t unmapped;
+
+	if (!is_page(domain, iova, length))
+		return iommu_unmap_fast(domain, iova, length, gather);
+	unmapped = domain->ops->unmap_pages(domain, iova, PAGE_SIZE, 1, gather);
+	trace_unmap(iova, PAGE_SIZE, unmapped);
+	return unmapped;
+}
+
 static void unmap_nothing_yet(struct core_unmap *unmap)
 {
 	unmap->start = ULONG_MAX;
@@ -563,7 +587,7 @@ static void unmap_nothing_yet(struct core_unmap *unmap)
 	unmap->gather.queued = true;
 }
 
-void core_unmap_begin(struct core_unmap *unmap, struct iommu_domain *domain)
+static void unmap_begin(struct core_unmap *unmap, struct iommu_domain *domain)
 {
 	unmap->domain = domain;
 	unmap->ok = true;
@@ -601,7 +625,7 @@ static void unmap_flush(struct core_unmap *unmap)
 	struct iommu_iotlb_gather *gather = &unmap->gather;
 	unsigned long start = unmap->start, last = unmap->last;
 
-	if (start > last)
+	if (unlikely(start > last))
 		return;
 	gather->queued = false;
 	if (unlikely(last - start >= FLUSH_STEP)) {
@@ -613,21 +637,9 @@ static void unmap_flush(struct core_unmap *unmap)
 	iommu_iotlb_sync(unmap->domain, gather);
 }
 
-/* As iommu_unmap_fast() does. */
-static size_t unmap_some(struct iommu_domain *domain, unsigned long iova,
-			 size_t length, struct iommu_iotlb_gather *gather)
-{
-	size_t unmapped;
-
-	if (!is_page(domain, iova, length))
-		return iommu_unmap_fast(domain, iova, length, gather);
-	unmapped = domain->ops->unmap_pages(domain, iova, PAGE_SIZE, 1, gather);
-	trace_unmap(iova, PAGE_SIZE, unmapped);
-	return unmapped;
-}
-
-void core_unmap_range(struct core_unmap *unmap, unsigned long iova,
-		      unsigned long length)
+static __always_inline
+void unmap_range(struct core_unmap *unmap, unsigned long iova,
+		 unsigned long length)
 {
 	unsigned long last = iova + (length - 1), step_last;
 
@@ -651,6 +663,17 @@ void core_unmap_range(struct core_unmap *unmap, unsigned long iova,
 	}
 }
 
+void core_unmap_begin(struct core_unmap *unmap, struct iommu_domain *domain)
+{
+	unmap_begin(unmap, domain);
+}
+
+void core_unmap_range(struct core_unmap *unmap, unsigned long iova,
+		      unsigned long length)
+{
+	unmap_range(unmap, iova, length);
+}
+
 bool core_unmap_end(struct core_unmap *unmap)
 {
 	unmap_flush(unmap);
@@ -660,11 +683,12 @@ bool core_unmap_end(struct core_unmap *unmap)
 bool core_unmap(struct iommu_domain *domain, unsigned long iova,
 		unsigned long length)
 {
-	struct core_unmap unmap;
+	struct core_unmap unmap __uninitialized;
 
-	core_unmap_begin(&unmap, domain);
-	core_unmap_range(&unmap, iova, length);
-	return core_unmap_end(&unmap);
+	unmap_begin(&unmap, domain);
+	unmap_range(&unmap, iova, length);
+	unmap_flush(&unmap);
+	return unmap.ok;
 }
 
 static void free_reserved(struct list_head *regions)

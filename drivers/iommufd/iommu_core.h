@@ -139,9 +139,9 @@ int core_map(struct iommu_domain *domain, unsigned long iova,
 	     unsigned long length, int prot, unsigned long granule,
 	     struct scatterlist *sg, unsigned int nr_sg);
 
-/* The same for a page, or less, and without scratch. */
-int core_map_page(struct iommu_domain *domain, unsigned long iova,
-		  phys_addr_t phys, size_t length, int prot);
+/* The same for one run, and without scratch. */
+int core_map_one(struct iommu_domain *domain, unsigned long iova,
+		 phys_addr_t phys, size_t length, int prot);
 
 /*
  * Unmapping: begin, any number of ranges, end. The pages must not be let go of

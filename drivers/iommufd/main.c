@@ -167,50 +167,84 @@ int explain_tail(const struct iommufd_ucmd *ucmd, unsigned int size)
 }
 
 /*
- * The two of which there are many are copied by a size that the compiler knows:
- * the kernel checks others against what they are copied to, which takes longer
- * than the copy.
+ * A structure that is as long as the compiler knows, in words. Otherwise the kernel
+ * looks at how long it may be, which takes longer than the copy. False: there is
+ * something about it that takes a closer look.
  */
-static int copy_in(union ioctl_buffer *buffer, unsigned int size,
-		   const void __user *ubuffer, unsigned int user_size)
+static __always_inline bool copy_words(void *to, const void __user *from,
+				       const size_t size)
 {
-	unsigned long left;
+	const u64 __user *user = from;
+	u64 *words = to;
+	unsigned int i;
 
-	if (user_size == size && size == sizeof(buffer->map))
-		left = copy_from_user(buffer, ubuffer, sizeof(buffer->map));
-	else if (user_size == size && size == sizeof(buffer->unmap))
-		left = copy_from_user(buffer, ubuffer, sizeof(buffer->unmap));
-	else
-		return copy_struct_from_user(buffer, size, ubuffer, user_size);
-	return left ? -EFAULT : 0;
+	BUILD_BUG_ON(size % sizeof(*words));
+	if (!user_access_begin(user, size))
+		return false;
+#pragma GCC unroll 8
+	for (i = 0; i < size / sizeof(*words); i++)
+		unsafe_get_user(words[i], &user[i], err_access);
+	user_access_end();
+	return *(u32 *)to == size;
+
+err_access:
+	user_access_end();
+	return false;
+}
+
+/* The two of which there are many. */
+static bool copy_usual(union ioctl_buffer *buffer, unsigned int cmd,
+		       const void __user *ubuffer)
+{
+	if (cmd == IOMMU_IOAS_MAP)
+		return copy_words(buffer, ubuffer, sizeof(buffer->map));
+	if (cmd == IOMMU_IOAS_UNMAP)
+		return copy_words(buffer, ubuffer, sizeof(buffer->unmap));
+	return false;
+}
+
+static noinline
+int copy_in(const struct ioctl_op *op, struct iommufd_ucmd *ucmd,
+	    union ioctl_buffer *buffer)
+{
+	struct iommufd_ctx *ictx = ucmd->ictx;
+	int rc;
+
+	rc = get_user(ucmd->user_size, (u32 __user *)ucmd->ubuffer);
+	if (rc)
+		return rc;
+	if (ucmd->user_size < op->min_size)
+		return reason_set(ictx, -EINVAL,
+				  "size is %u, the structure has at least %u bytes",
+				  ucmd->user_size, op->min_size);
+	/* No structure ever; bounds the look at the tail. */
+	if (ucmd->user_size > PAGE_SIZE)
+		return reason_set(ictx, -E2BIG, "size is %u, over %lu",
+				  ucmd->user_size, PAGE_SIZE);
+
+	rc = copy_struct_from_user(buffer, op->size, ucmd->ubuffer,
+				   ucmd->user_size);
+	return rc == -E2BIG ? explain_tail(ucmd, op->size) : rc;
 }
 
 static int execute(const struct ioctl_op *op, struct iommufd_ctx *ictx,
 		   void __user *ubuffer)
 {
-	struct iommufd_ucmd ucmd = { .ictx = ictx, .ubuffer = ubuffer };
-	union ioctl_buffer buffer;
+	union ioctl_buffer buffer __uninitialized;
+	struct iommufd_ucmd ucmd = {
+		.ictx = ictx,
+		.ubuffer = ubuffer,
+		.user_size = op->size,
+		.size = op->size,
+		.cmd = &buffer,
+	};
 	int rc;
 
-	rc = get_user(ucmd.user_size, (u32 __user *)ubuffer);
-	if (rc)
-		return rc;
-	if (ucmd.user_size < op->min_size)
-		return reason_set(ictx, -EINVAL,
-				  "size is %u, the structure has at least %u bytes",
-				  ucmd.user_size, op->min_size);
-	/* No structure ever; bounds the look at the tail. */
-	if (ucmd.user_size > PAGE_SIZE)
-		return reason_set(ictx, -E2BIG, "size is %u, over %lu",
-				  ucmd.user_size, PAGE_SIZE);
-
-	rc = copy_in(&buffer, op->size, ubuffer, ucmd.user_size);
-	if (rc == -E2BIG)
-		return explain_tail(&ucmd, op->size);
-	if (rc)
-		return rc;
-	ucmd.cmd = &buffer;
-	ucmd.size = op->size;
+	if (!copy_usual(&buffer, op->cmd, ubuffer)) {
+		rc = copy_in(op, &ucmd, &buffer);
+		if (rc)
+			return rc;
+	}
 	return op->execute(&ucmd);
 }
 

@@ -202,9 +202,9 @@ out_unlock:
  * Count pages where there is a limit: in locked_vm of the user, or in pinned_vm
  * of the process, which needs no lock that a fault may hold.
  */
-static int charge_limited(struct iommufd_ctx *ictx,
-			  const struct pin_process *process,
-			  unsigned long nr_pages)
+static noinline
+int charge_limited(struct iommufd_ctx *ictx,
+		   const struct pin_process *process, unsigned long nr_pages)
 {
 	unsigned long limit = task_rlimit(process->task, RLIMIT_MEMLOCK) >>
 			      PAGE_SHIFT;
@@ -228,9 +228,9 @@ static bool counts_for_user(const struct pin_process *process)
 }
 
 /* What is not limited is counted in pinned_vm for information. */
-static int process_charge(struct iommufd_ctx *ictx,
-			  const struct pin_process *process,
-			  unsigned long nr_pages)
+static __always_inline
+int process_charge(struct iommufd_ctx *ictx, const struct pin_process *process,
+		   unsigned long nr_pages)
 {
 	int rc;
 
@@ -245,9 +245,9 @@ static int process_charge(struct iommufd_ctx *ictx,
 	return 0;
 }
 
-static void process_uncharge(struct iommufd_ctx *ictx,
-			     const struct pin_process *process,
-			     unsigned long nr_pages)
+static __always_inline
+void process_uncharge(struct iommufd_ctx *ictx,
+		      const struct pin_process *process, unsigned long nr_pages)
 {
 	if (counts_for_user(process))
 		atomic_long_sub(nr_pages, &process->user->locked_vm);
@@ -255,12 +255,10 @@ static void process_uncharge(struct iommufd_ctx *ictx,
 	atomic_long_sub(nr_pages, &ictx->nr_charged);
 }
 
-static int charge(struct pin_owner *owner, unsigned long nr_pages)
+static noinline int charge_file(struct pin_owner *owner, unsigned long nr_pages)
 {
 	int rc;
 
-	if (!owner->file)
-		return process_charge(owner->ictx, &owner->process, nr_pages);
 	mutex_lock(&owner->ictx->owner_lock);
 	rc = process_charge(owner->ictx, &owner->process, nr_pages);
 	if (!rc)
@@ -269,16 +267,28 @@ static int charge(struct pin_owner *owner, unsigned long nr_pages)
 	return rc;
 }
 
-static void uncharge(struct pin_owner *owner, unsigned long nr_pages)
+static noinline
+void uncharge_file(struct pin_owner *owner, unsigned long nr_pages)
 {
-	if (!owner->file) {
-		process_uncharge(owner->ictx, &owner->process, nr_pages);
-		return;
-	}
 	mutex_lock(&owner->ictx->owner_lock);
 	process_uncharge(owner->ictx, &owner->process, nr_pages);
 	owner->nr_charged -= nr_pages;
 	mutex_unlock(&owner->ictx->owner_lock);
+}
+
+static inline int charge(struct pin_owner *owner, unsigned long nr_pages)
+{
+	if (unlikely(owner->file))
+		return charge_file(owner, nr_pages);
+	return process_charge(owner->ictx, &owner->process, nr_pages);
+}
+
+static inline void uncharge(struct pin_owner *owner, unsigned long nr_pages)
+{
+	if (unlikely(owner->file))
+		uncharge_file(owner, nr_pages);
+	else
+		process_uncharge(owner->ictx, &owner->process, nr_pages);
 }
 
 /*
@@ -791,8 +801,8 @@ long pin_unusual(const struct pinned *pinned, unsigned long index,
  * Pin pages from index on. Returns how many, at least one, or an errno. Most
  * often it is the caller's own memory, present or not, that devices may write.
  */
-static long pin(const struct pinned *pinned, unsigned long index,
-		unsigned long nr, struct page **pages)
+static inline long pin(const struct pinned *pinned, unsigned long index,
+		       unsigned long nr, struct page **pages)
 {
 	long rc;
 
@@ -811,7 +821,7 @@ static long pin(const struct pinned *pinned, unsigned long index,
 /* Pages of a long run that are let go of between two looks. */
 #define UNPIN_PAGES	4096UL
 
-static void unpin_run(unsigned long pfn, unsigned long nr, bool dirty)
+static inline void unpin_run(unsigned long pfn, unsigned long nr, bool dirty)
 {
 	struct page *page = pfn_to_page(pfn);
 
@@ -888,7 +898,7 @@ static const char *source_name(const struct pinned *pinned)
 }
 
 /* [first, last] was to be pinned, and is up to @end. */
-static void trace_pin(const struct pinned *pinned, unsigned long first,
+static inline void trace_pin(const struct pinned *pinned, unsigned long first,
 		      unsigned long last, unsigned long end, int rc)
 {
 	if (trace_iommufd_pin_enabled())
@@ -897,7 +907,7 @@ static void trace_pin(const struct pinned *pinned, unsigned long first,
 				  last - first + 1, end - first, rc);
 }
 
-static void trace_unpin(const struct pinned *pinned, unsigned long first,
+static inline void trace_unpin(const struct pinned *pinned, unsigned long first,
 			unsigned long last, unsigned long unpinned)
 {
 	if (trace_iommufd_unpin_enabled())
@@ -1086,9 +1096,10 @@ int pinned_add_new(struct pinned *pinned, struct pinned_sink *sink)
 	return rc;
 }
 
-int pinned_add_page(struct pinned *pinned, unsigned long *pfn)
+long pinned_add_page(struct pinned *pinned)
 {
-	struct page *page;
+	struct page *page __uninitialized;
+	unsigned long pfn;
 	long rc;
 
 	rc = charge(pinned->owner, 1);
@@ -1100,11 +1111,11 @@ int pinned_add_page(struct pinned *pinned, unsigned long *pfn)
 		trace_pin(pinned, 0, 0, 0, rc);
 		return rc;
 	}
-	*pfn = page_to_pfn(page);
-	runs_begin(&pinned->runs, *pfn, 1);
+	pfn = page_to_pfn(page);
+	runs_begin(&pinned->runs, pfn, 1);
 	pinned->nr_whole = 1;
 	trace_pin(pinned, 0, 0, 1, 0);
-	return 0;
+	return pfn;
 }
 
 int pinned_walk(struct pinned *pinned, struct interval_tree_node *part,

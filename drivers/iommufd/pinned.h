@@ -129,10 +129,10 @@ int pinned_add(struct pinned *pinned, struct interval_tree_node *part,
 int pinned_add_new(struct pinned *pinned, struct pinned_sink *sink);
 
 /*
- * The short way for a span of one page: no sink, *pfn is where the page is. What
- * pinned_remove() takes back.
+ * The same for a span of one page, without a sink: its PFN, or an errno as of
+ * pinned_add(). pinned_remove() takes it back.
  */
-int pinned_add_page(struct pinned *pinned, unsigned long *pfn);
+long pinned_add_page(struct pinned *pinned);
 
 /* Hand the pages of a consumer, all there, to one more sink. */
 int pinned_walk(struct pinned *pinned, struct interval_tree_node *part,
