@@ -142,8 +142,8 @@ int pinned_walk(struct pinned *pinned, struct interval_tree_node *part,
 void pinned_remove(struct pinned *pinned, struct interval_tree_node *part);
 
 /*
- * Has an area that nobody can copy any more, because it is leaving, the span to
- * itself? Then nobody can get at the span, and no lock is needed.
+ * Has an area that has left its address space the span to itself? Then nobody can
+ * get at the span any more, and no lock is needed.
  */
 static inline bool pinned_is_sole(const struct pinned *pinned)
 {
