@@ -167,3 +167,10 @@ fake_inject() {
 	: > "$root/dev/vfio/vfio"
 	: > "$root/dev/vfio/7"
 }
+
+# The text of docs/fdinfo.md, as the kernel wrote it
+# shellcheck disable=SC2016 # backticks are backticks
+doc_fdinfo() {
+	sed -n '/^iommufd-format: 1/,/^```$/{/^```/!p}' \
+		"$(dirname "${BASH_SOURCE[0]}")/../../docs/fdinfo.md" | sed 's/: */:	/'
+}
