@@ -421,8 +421,6 @@ bool hwpt_unmap_areas(struct hwpt *hwpt, struct area *chain)
 	struct area *area;
 	bool ok;
 
-	if (chain && !chain->next)
-		return hwpt_unmap(hwpt, chain->iova.start, area_length(chain));
 	down_read(&hwpt->move_sem);
 	core_unmap_begin(&unmap, hwpt->domain);
 	for (area = chain; area; area = area->next) {

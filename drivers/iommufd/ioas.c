@@ -316,7 +316,9 @@ static bool chain_unmap(struct ioas *ioas, struct area *chain)
 	bool ok = true;
 
 	list_for_each_entry(hwpt, &ioas->hwpts, link)
-		ok &= hwpt_unmap_areas(hwpt, chain);
+		ok &= chain->next ? hwpt_unmap_areas(hwpt, chain) :
+				    hwpt_unmap(hwpt, chain->iova.start,
+					       area_length(chain));
 	return ok;
 }
 

@@ -680,11 +680,31 @@ bool core_unmap_end(struct core_unmap *unmap)
 	return unmap->ok;
 }
 
+/* One page, with its flush. */
+static __always_inline
+bool unmap_page(struct iommu_domain *domain, unsigned long iova)
+{
+	struct iommu_iotlb_gather gather __uninitialized;
+	bool ok;
+
+	iommu_iotlb_gather_init(&gather);
+	gather.queued = true;
+	ok = unmap_some(domain, iova, PAGE_SIZE, &gather) == PAGE_SIZE;
+	WARN_ON_ONCE(!ok);
+	gather.queued = false;
+	gather.start = iova;
+	gather.end = iova + (PAGE_SIZE - 1);
+	iommu_iotlb_sync(domain, &gather);
+	return ok;
+}
+
 bool core_unmap(struct iommu_domain *domain, unsigned long iova,
 		unsigned long length)
 {
 	struct core_unmap unmap __uninitialized;
 
+	if (is_page(domain, iova, length))
+		return unmap_page(domain, iova);
 	unmap_begin(&unmap, domain);
 	unmap_range(&unmap, iova, length);
 	unmap_flush(&unmap);

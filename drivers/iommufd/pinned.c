@@ -97,7 +97,7 @@ static noinline void pin_owner_put_last(struct pin_owner *owner)
 }
 
 /* Found, and so shared, under owner_lock; the last one goes under it, too. */
-static void pin_owner_put(struct pin_owner *owner)
+static inline void pin_owner_put(struct pin_owner *owner)
 {
 	if (!atomic_long_add_unless(&owner->nr_users, -1, 1))
 		pin_owner_put_last(owner);
@@ -402,9 +402,9 @@ static struct mutex *span_lock(const struct pinned *pinned)
 							 SPAN_LOCKS_SHIFT)];
 }
 
-static struct pinned *alloc(struct iommufd_ctx *ictx, struct file *file,
-			    unsigned long start, unsigned long length,
-			    bool writable)
+struct pinned *pinned_alloc_from(struct iommufd_ctx *ictx, struct file *file,
+				 unsigned long start, unsigned long length,
+				 bool writable)
 {
 	struct pin_owner *owner;
 	struct pinned *pinned;
@@ -438,12 +438,6 @@ static struct pinned *alloc(struct iommufd_ctx *ictx, struct file *file,
 	return pinned;
 }
 
-struct pinned *pinned_alloc(struct iommufd_ctx *ictx, unsigned long uptr,
-			    unsigned long length, bool writable)
-{
-	return alloc(ictx, NULL, uptr, length, writable);
-}
-
 struct pinned *pinned_alloc_file(struct iommufd_ctx *ictx, struct file *file,
 				 unsigned long start, unsigned long length,
 				 bool writable)
@@ -460,7 +454,7 @@ struct pinned *pinned_alloc_file(struct iommufd_ctx *ictx, struct file *file,
 					  "the file is not open for %s",
 					  file->f_mode & FMODE_READ ?
 					  "writing" : "reading"));
-	return alloc(ictx, file, start, length, writable);
+	return pinned_alloc_from(ictx, file, start, length, writable);
 }
 
 static void pinned_free(struct pinned *pinned)

@@ -63,6 +63,11 @@ struct pinned_sink {
 	void (*undo)(struct pinned_sink *sink);
 };
 
+/* Both of these: @file or, without one, memory. */
+struct pinned *pinned_alloc_from(struct iommufd_ctx *ictx, struct file *file,
+				 unsigned long start, unsigned long length,
+				 bool writable);
+
 /**
  * pinned_alloc - describe a span of the caller's memory; pins nothing
  * @ictx: context
@@ -72,8 +77,12 @@ struct pinned_sink {
  *
  * Return: the span with one reference, or ERR_PTR() of -EOVERFLOW, -ENOMEM.
  */
-struct pinned *pinned_alloc(struct iommufd_ctx *ictx, unsigned long uptr,
-			    unsigned long length, bool writable);
+static inline struct pinned *
+pinned_alloc(struct iommufd_ctx *ictx, unsigned long uptr, unsigned long length,
+	     bool writable)
+{
+	return pinned_alloc_from(ictx, NULL, uptr, length, writable);
+}
 
 /**
  * pinned_alloc_file - describe a span of a file; pins nothing

@@ -267,15 +267,6 @@ static void chunk_shift(struct runs_chunk *chunk, unsigned int from,
 	chunk->nr += to - from;
 }
 
-void runs_init(struct runs *runs)
-{
-	runs->chunks = RB_ROOT;
-	runs->nr_pages = 0;
-	runs->solo.pfn = 0;
-	runs->solo.nr = 0;
-	guard_by(&runs->guard, NULL);
-}
-
 void runs_move(struct runs *to, struct runs *from)
 {
 	guard_assert(&from->guard);

@@ -57,7 +57,13 @@ static inline bool runs_is_solo(const struct runs *runs)
 }
 
 /* Start with nothing pinned. There is nothing to undo while that is so. */
-void runs_init(struct runs *runs);
+static inline void runs_init(struct runs *runs)
+{
+	runs->chunks = RB_ROOT;
+	runs->nr_pages = 0;
+	runs->solo = (struct run){};
+	guard_by(&runs->guard, NULL);
+}
 
 /* Take all runs over into an uninitialised structure; in @from nothing is left. */
 void runs_move(struct runs *to, struct runs *from);
