@@ -116,6 +116,7 @@ qemu_of_the_page() {
 		echo '	*)	args+=("$arg") ;;'
 		echo '	esac'
 		echo 'done'
+		echo 'PATH=${PATH#*:}	# without this one'
 		printf 'exec %s "${args[@]}"\n' "$(printf '%q ' "${qemu[@]}")"
 	} > "$tap_dir/bin/qemu-system-x86_64"
 	chmod -R a+rX "$tap_dir" && chmod a+x "$tap_dir/bin/qemu-system-x86_64"
