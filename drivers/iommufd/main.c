@@ -32,6 +32,7 @@
  * for reading, or with change_lock; what it may do takes neither. vfio's locks
  * (dev_set->lock, a group's) come before all of these.
  */
+#include <linux/fault-inject-usercopy.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/iommufd.h>
@@ -179,7 +180,8 @@ static __always_inline bool copy_words(void *to, const void __user *from,
 	unsigned int i;
 
 	BUILD_BUG_ON(size % sizeof(*words));
-	if (!user_access_begin(user, size))
+	/* (an injected failure, as copy_from_user() has it) */
+	if (should_fail_usercopy() || !user_access_begin(user, size))
 		return false;
 #pragma GCC unroll 8
 	for (i = 0; i < size / sizeof(*words); i++)
