@@ -426,6 +426,9 @@ static void bomb_page_tables(FIXTURE_DATA(attack) *self)
 		if (report->count > 100000)
 			return;
 	}
+	/* Nor can a page be mapped there that is not pinned yet: it is let go of. */
+	CHECK(ioas_map_fixed(a.iommufd, a.ioas, RW, pages_alloc(PAGE), PAGE,
+			     iova) == -ENOMEM);
 	/* Another address space or table does not help; what is there goes on. */
 	CHECK(ioas_unmap(a.iommufd, a.ioas, BASE, PAGE, NULL) == 0);
 	CHECK(ioas_map_fixed(a.iommufd, a.ioas, RW, p, PAGE, BASE) == 0);
