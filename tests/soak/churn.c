@@ -73,6 +73,24 @@ static int plug(int monitor, int nr)
 	return rc;
 }
 
+/*
+ * A device that is plugged in shows itself some time before it has a group and BARs, and may
+ * be given a driver: on a busy machine more than a second.
+ */
+static int wait_for_driver(const char *bdf)
+{
+	uint64_t begin = now_ms();
+	int rc;
+
+	do {
+		rc = pci_bind_vfio(bdf);
+		if (!rc)
+			return 0;
+		usleep(50000);
+	} while (now_ms() - begin < 30000 * shared->patience);
+	return rc;
+}
+
 void hotplug(struct chance *chance, int arg)
 {
 	struct slot *slots[3], *slot;
@@ -98,7 +116,11 @@ void hotplug(struct chance *chance, int arg)
 			atomic_fetch_add(&shared->churn[UNPLUGS], 1);
 		else
 			report("unplug %s: %s", slot->name, strerror(-rc));
-		usleep(1200000);
+		/*
+		 * The driver of the slot has the removal to deal with. It would take
+		 * the new device's coming for a part of that, and switch it off.
+		 */
+		usleep(2500000 * shared->patience);
 		pause_ms(chance, 500);
 		rc = plug(monitor, which);
 		rc = rc ?: wait_for(slot->name, true, plugged_slots[which]);
@@ -109,11 +131,11 @@ void hotplug(struct chance *chance, int arg)
 			rc = plug(monitor, which);
 			rc = rc ?: wait_for(slot->name, true, plugged_slots[which]);
 		}
+		rc = rc ?: wait_for_driver(slot->name);
 		if (!rc)
 			atomic_fetch_add(&shared->churn[PLUGS], 1);
 		else
 			report("plug %s: %s", slot->name, strerror(-rc));
-		usleep(200000);
 		atomic_fetch_add(&slot->disturbed, 1);
 		pause_ms(chance, 2000);
 	}
