@@ -64,10 +64,13 @@ static int plug(int monitor, int nr)
 {
 	int i, rc = -EPERM;
 
-	/* The guest has let go of it some time before the machine has. */
-	for (i = 0; rc == -EPERM && i < 300; i++) {
+	/*
+	 * The guest has let go of it some time before the machine has. (Not too often:
+	 * each time QEMU waits for all its threads.)
+	 */
+	for (i = 0; rc == -EPERM && i < 60; i++) {
 		if (i)
-			usleep(200000);
+			sleep(1);
 		rc = qmp(monitor, "device_add", "%s", plugged[nr]);
 	}
 	return rc;
