@@ -20,6 +20,7 @@
 #        test-variants        builds with parts left out, and what is in them
 #        bench                what mapping costs, held against tests/bench/baseline.tsv
 #        lint                 see tests/lint/run
+#        static               programs that look for bugs in the sources: tests/lint/static
 #        docs                 build/docs/uapi.rst, from the headers
 #        deb                  the Debian packages, in build/packages (debian/make-packages)
 #        install uninstall    modules to updates/, tool to PREFIX/bin, library to
@@ -199,6 +200,9 @@ test-variants: modules
 lint:
 	tests/lint/run
 
+static:
+	tests/lint/static
+
 deb:
 	debian/make-packages
 
@@ -247,5 +251,5 @@ clean:
 	rm -rf $(top)
 
 .PHONY: all kdir print-kdir print-modules mirror modules sparse tools examples kselftest clients test-host fuzz \
-	test-vm debug-modules test-races test-debug lint deb bench install uninstall clean
+	test-vm debug-modules test-races test-debug lint static deb bench install uninstall clean
 .PHONY: samples test-variants test-packages docs fuzz-vm fuzz-vm-stock fuzz-programs soak-program soak matrix flavour-modules

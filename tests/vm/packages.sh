@@ -7,7 +7,7 @@
 packages_build=(build-essential linux-headers-amd64 libpci-dev libsmartcols-dev
 	libjson-c-dev pci.ids kmod xz-utils)
 packages_vm=(qemu-system-x86 busybox-static cpio iproute2 pciutils nvme-cli)
-packages_test=(linux-source-6.1 pkgconf sparse shellcheck codespell perl clang-14 libclang-rt-14-dev
+packages_test=(linux-source-6.1 pkgconf sparse shellcheck codespell perl coccinelle cppcheck clang-14 libclang-rt-14-dev
 	linux-headers-cloud-amd64 linux-headers-rt-amd64
 	dpdk-dev librte-net-e1000-23 ipxe-qemu
 	debhelper dh-dkms dkms lintian openssl udev bash-completion mandoc valgrind)

@@ -173,8 +173,8 @@ int picture_svg(FILE *out, const struct context *contexts, size_t nr)
 
 	for (i = 0; i < nr; i++)
 		height += contexts[i].nr_ioas * SVG_ROW;
-	fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%u\" height=\"%u\" "
-		"viewBox=\"-10 0 %u %u\" font-family=\"monospace\" font-size=\"12\">\n",
+	fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%u\" "
+		"viewBox=\"-10 0 %d %u\" font-family=\"monospace\" font-size=\"12\">\n",
 		SVG_WIDTH + 20, height, SVG_WIDTH + 20, height);
 	for (i = 0; i < nr; i++) {
 		for (j = 0; j < contexts[i].nr_ioas; j++, y += SVG_ROW) {
