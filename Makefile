@@ -15,6 +15,7 @@
 #        test-vm              every line of tests/vm/ring2 in a virtual machine
 #        test-races           tests/vm/races: everything against everything else
 #        soak                 users killed and devices replaced for TIME=seconds (300)
+#        newer-kernel         tool and examples on 6.12's own iommufd (fetches 270 MB)
 #        matrix               the tests on other kernels, IOMMUs, machines: tests/vm/matrix
 #        test-debug           tests/vm/ring3: the same on a debug kernel, coverage
 #        test-variants        builds with parts left out, and what is in them
@@ -172,6 +173,9 @@ soak-program: tools
 	@mkdir -p $(top)/tests/soak
 	$(MAKE) -C tests/soak O=$(top)/tests/soak all
 
+newer-kernel: tools examples
+	tests/vm/newer-kernel
+
 soak: modules samples soak-program
 	tests/vm/ring --table tests/vm/long soak
 
@@ -252,4 +256,4 @@ clean:
 
 .PHONY: all kdir print-kdir print-modules mirror modules sparse tools examples kselftest clients test-host fuzz \
 	test-vm debug-modules test-races test-debug lint static deb bench install uninstall clean
-.PHONY: samples test-variants test-packages docs fuzz-vm fuzz-vm-stock fuzz-programs soak-program soak matrix flavour-modules
+.PHONY: newer-kernel samples test-variants test-packages docs fuzz-vm fuzz-vm-stock fuzz-programs soak-program soak matrix flavour-modules
