@@ -78,15 +78,18 @@ static int plug(int monitor, int nr)
 
 /*
  * A device that is plugged in shows itself some time before it has a group and BARs, and may
- * be given a driver: on a busy machine more than a second.
+ * be given a driver: on a busy machine more than a second. Whoever binds it first, the
+ * driver is there to be seen before the device file is.
  */
 static int wait_for_driver(const char *bdf)
 {
 	uint64_t begin = now_ms();
+	char path[64];
 	int rc;
 
 	do {
 		rc = pci_bind_vfio(bdf);
+		rc = rc ?: vfio_cdev_path(bdf, path);
 		if (!rc)
 			return 0;
 		usleep(50000);

@@ -108,9 +108,9 @@ static int hand_over(const struct slot *slot, const char *bdf, bool group)
 	rc = rc ?: slot_path(slot, group, path);
 	if (rc)
 		return rc;
-	for (i = 0; chmod(path, 0666) && i < 200; i++)
+	for (i = 0; chmod(path, 0666) && i < 2000; i++)
 		usleep(5000);
-	return i < 200 ? 0 : -ENOENT;
+	return i < 2000 ? 0 : -ENOENT;
 }
 
 /* From here on an ordinary user, whose locked memory is counted. */
