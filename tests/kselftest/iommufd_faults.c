@@ -807,6 +807,12 @@ static int undo_copy(struct world *w)
 	return piece_unmap(w, &w->piece[1]);
 }
 
+/* The source anew, too: what its memory was cut into for the copy is forgotten. */
+static int undo_copy_and_map(struct world *w)
+{
+	return undo_copy(w) ?: undo_map(w) ?: call_map(w);
+}
+
 static int call_unmap_range(struct world *w)
 {
 	uint64_t length = 0;
@@ -1068,6 +1074,27 @@ TEST_F_TIMEOUT(space, copy, SWEEP_TIMEOUT)
 		"COPY from another IOAS", call_copy, undo_copy,
 		.starve = true });
 	ASSERT_EQ(0, piece_unmap(w, from));
+}
+
+/*
+ * Memory in one piece is one run, without a list. A copy of its middle makes the
+ * list for the one end, and a longer one for the other.
+ */
+TEST_F_TIMEOUT(space, copy_of_the_middle_of_a_large_page, SWEEP_TIMEOUT)
+{
+	struct world *w = &self->w;
+	void *huge = huge_alloc(HUGE);
+
+	ASSERT_NE(NULL, huge);
+	paint(huge, HUGE, 6);
+	add_piece(w, 0, BASE, HUGE, huge);
+	add_piece(w, 0, BASE2, LENGTH, huge + HUGE / 2);
+	ASSERT_EQ(0, call_map(w));
+	sweep(_metadata, w, &(struct scenario){
+		"COPY of the middle of a large page", call_copy,
+		undo_copy_and_map });
+	ASSERT_EQ(0, undo_map(w));
+	munmap(huge, HUGE);
 }
 
 /* The source is two mappings: the copy is a chain. */
