@@ -46,6 +46,9 @@ long pins_before;
 char why[512];
 struct total total;
 
+/* What is told of the attaches before the first step goes behind all steps. */
+#define SETUP	(MAX_STEPS - 2 - MAX_DEVICES)
+
 static bool verbose, skipped[MAX_STEPS];
 static char told[MAX_STEPS][160];
 
@@ -227,6 +230,13 @@ static bool sequence_run(unsigned long seed, unsigned int steps)
 		step = MAX_STEPS - 1;
 		ioas_begin(&ioases[i]);
 	}
+	for (i = 0; i < nr_devices && !why[0]; i++) {
+		step = SETUP + i;
+		if (below(4))
+			device_attach(&devices[i]);
+		if (verbose && told[step][0])
+			printf("# %lu before %s\n", seed, told[step]);
+	}
 	for (step = 0; step < n && !why[0]; step++) {
 		rng = seed * 0x10001 + 0x1000003UL * (step + 1);
 		choice = below(sum);
@@ -255,8 +265,8 @@ static void shorten(unsigned long seed)
 {
 	unsigned int last = step, i, j;
 
-	if (last >= MAX_STEPS - 1)
-		last = MAX_STEPS - 2;
+	if (last >= SETUP)
+		last = SETUP - 1;
 	memset(skipped, 0, sizeof(skipped));
 	for (i = 0; i < last; i++) {
 		skipped[i] = true;
@@ -264,6 +274,9 @@ static void shorten(unsigned long seed)
 			skipped[i] = false;
 	}
 	sequence_run(seed, last + 1);
+	for (j = SETUP; j < SETUP + MAX_DEVICES; j++)
+		if (told[j][0])
+			printf("#   before: %s\n", told[j]);
 	for (j = 0; j <= last; j++)
 		if (!skipped[j] && told[j][0])
 			printf("#   %s\n", told[j]);
@@ -291,8 +304,8 @@ int main(int argc, char **argv)
 
 	if (argc < 2 || argc - 1 > MAX_DEVICES)
 		return 2;
-	if (steps > MAX_STEPS - 2)
-		steps = MAX_STEPS - 2;
+	if (steps > SETUP)
+		steps = SETUP;
 	mock = !strcmp(argv[1], "mock");
 	nr_devices = argc - 1;
 	verbose = !!getenv("ORACLE_VERBOSE");

@@ -23,7 +23,7 @@
 #define MAX_IOAS	3U
 #define MAX_AREAS	40U
 #define MAX_TABLES	8U
-#define MAX_DEVICES	2U
+#define MAX_DEVICES	4U
 #define MAX_STEPS	64U
 #define NR_GONE		24U
 #define RECORD		16U
@@ -173,6 +173,7 @@ void ioas_begin(struct ioas *ioas);
 void step_ioas(void);
 void step_hwpt(void);
 void step_hwpt_destroy(void);
+void device_attach(struct device *device);
 void step_attach(void);
 void device_detach(struct device *device);
 void step_detach(void);

@@ -253,7 +253,7 @@ void step_hwpt(void)
 	uint32_t id = 0;
 	int rc, nr;
 
-	if (!device->id || free_tables() <= MAX_DEVICES)
+	if (!device->id || free_tables() <= nr_devices)
 		return;
 	expect(&e, !ioas->tables && !ioas_present(ioas), EFAULT);
 	rc = hwpt_alloc(iommufd, device->id, ioas->id, &id);
@@ -294,9 +294,8 @@ static int do_attach(struct device *device, uint32_t pt, uint32_t *id)
 	return rc;
 }
 
-void step_attach(void)
+void device_attach(struct device *device)
 {
-	struct device *device = &devices[below(nr_devices)];
 	struct table *table = &tables[below(MAX_TABLES)];
 	struct ioas *ioas = pick_ioas();
 	int rc, nr = NONE, old = device->table, i;
@@ -335,6 +334,11 @@ void step_attach(void)
 	device->table = nr;
 	if (old != NONE)
 		table_put(old);
+}
+
+void step_attach(void)
+{
+	device_attach(&devices[below(nr_devices)]);
 }
 
 void device_detach(struct device *device)
