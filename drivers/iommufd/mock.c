@@ -300,7 +300,7 @@ static int mock_map_pages(struct iommu_domain *domain, unsigned long iova,
 
 	if (WARN_ON(!in_aperture(mock, iova, iova + length - 1)) ||
 	    WARN_ON(!(prot & (IOMMU_READ | IOMMU_WRITE))) ||
-	    WARN_ON(!mock->coherent && !(mock->unit && mock->unit->incoherent)) ||
+	    WARN_ON(mock->unit && !mock->coherent && !mock->unit->incoherent) ||
 	    WARN_ON(!(pgsize & domain->pgsize_bitmap)))
 		return -EINVAL;
 
@@ -477,6 +477,14 @@ static void mock_leave(struct mock_device *mdev)
 	move_end(mock);
 }
 
+/* xa_empty() sees the nodes of a store that ran out of memory, too. */
+static bool has_entries(struct xarray *xa)
+{
+	unsigned long index = 0;
+
+	return xa_find(xa, &index, ULONG_MAX, XA_PRESENT);
+}
+
 /* A domain belongs to a unit from its first attach on. */
 static int mock_learn(struct mock_domain *mock, struct mock_unit *unit)
 {
@@ -484,6 +492,9 @@ static int mock_learn(struct mock_domain *mock, struct mock_unit *unit)
 
 	if (mock->unit)
 		return mock->unit == unit ? 0 : -EINVAL;
+	/* Filled before: that it snoops cannot be enforced any more. */
+	WARN_ON(!unit->incoherent && !mock->coherent &&
+		(has_entries(&mock->small) || has_entries(&mock->large)));
 	domain->pgsize_bitmap = unit->small | unit->large;
 	domain->geometry.aperture_start = unit->iova_first;
 	domain->geometry.aperture_end = unit->iova_last;
@@ -516,14 +527,6 @@ static int mock_attach_dev(struct iommu_domain *domain, struct device *dev)
 static void mock_detach_dev(struct iommu_domain *domain, struct device *dev)
 {
 	mock_leave(to_mock_device(dev));
-}
-
-/* xa_empty() sees the nodes of a store that ran out of memory, too. */
-static bool has_entries(struct xarray *xa)
-{
-	unsigned long index = 0;
-
-	return xa_find(xa, &index, ULONG_MAX, XA_PRESENT);
 }
 
 /* Once and for all, so it must hold for what is mapped already. */
