@@ -19,11 +19,11 @@
 #include <sys/types.h>
 
 #define NR_ARGS		8
-#define MAX_CALLS	400
+#define MAX_CALLS	2000
 #define NR_THREADS	3
 #define MAX_EXECUTORS	16
 #define MAX_CORPUS	4096
-#define NR_RECENT	4
+#define NR_RECENT	16
 #define NR_ERRNO	134
 #define MAX_KINDS	128
 
@@ -42,6 +42,7 @@ void random_seed(uint64_t seed);
 unsigned int below(unsigned int n);
 void program_random(struct program *program, bool faults);
 void program_change(struct program *program, bool faults);
+void program_copy(struct program *to, const struct program *from);
 void program_cut(struct program *program, unsigned int at, unsigned int nr);
 void program_write(FILE *f, const char *prefix, const struct program *program);
 /* One more program from a file of them; false at its end. Exits on bad text. */
@@ -51,13 +52,15 @@ unsigned int programs_load(const char *path, struct program *to, unsigned int ro
 /* ---- the table ---- */
 
 enum slot {
-	IOMMU, DEVICE, GROUP, CONTAINER, MEMFD, ACCESS, STREAM, EVENT, NR_SLOTS
+	IOMMU, DEVICE, GROUP, CONTAINER, MEMFD, ACCESS, STREAM, EVENT, KVM, NR_SLOTS
 };
 
 unsigned int nr_kinds(void);
 const char *kind_name(unsigned int what);
 unsigned int kind_weight(unsigned int what);
 bool kind_is_ioctl(unsigned int what);
+/* It takes as long as a hundred others: devices and processes are made. */
+bool kind_is_slow(unsigned int what);
 /* Nothing that this kernel or these devices can do */
 bool kind_is_refused(unsigned int what);
 int kind_find(const char *name);
@@ -118,7 +121,6 @@ struct shared {
 	struct kind_count kinds[MAX_KINDS];
 	struct executor executors[MAX_EXECUTORS];
 	unsigned int nr_corpus, next_seed;
-	int corpus_lock;
 	struct program corpus[MAX_CORPUS];
 };
 
@@ -140,6 +142,7 @@ bool ends(pid_t pid, int ms);
 void complaints_begin(void);
 /* NULL: nothing since the last time */
 const char *complaint(void);
+const char *complaint_of_pages(void);
 /* Find the program, shorten it and leave it in @dir. */
 void crash_report(const char *dir, const char *said);
 

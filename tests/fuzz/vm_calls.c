@@ -11,6 +11,7 @@
  * Three bytes in the last argument make the structure itself wrong: 255 its size,
  * 254 longer than we know, 253 its address.
  */
+#include <linux/kvm.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -301,6 +302,37 @@ static long run_open(const unsigned char *args, unsigned int second)
 	}
 }
 
+/* A machine's device for VFIO files, which keeps the machine */
+static long run_kvm_open(const unsigned char *args, unsigned int second)
+{
+	struct kvm_create_device create = { .type = KVM_DEV_TYPE_VFIO };
+	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC), vm;
+	long rc;
+
+	if (kvm < 0)
+		return -EBADF;
+	vm = ioctl(kvm, KVM_CREATE_VM, 0);
+	rc = or_errno(vm < 0 ? vm : ioctl(vm, KVM_CREATE_DEVICE, &create));
+	if (vm >= 0)
+		close(vm);
+	close(kvm);
+	return rc ? rc : set_fd(KVM, second, create.fd);
+}
+
+static long run_kvm_vfio(const unsigned char *args, unsigned int second)
+{
+	static const unsigned char files[] = { DEVICE, GROUP, CONTAINER, IOMMU };
+	int32_t file = get_fd(files[args[1] % 4], args[2]);
+	struct kvm_device_attr attr = {
+		.group = KVM_DEV_VFIO_GROUP,
+		.attr = args[0] % 2 ? KVM_DEV_VFIO_GROUP_DEL : KVM_DEV_VFIO_GROUP_ADD,
+		.addr = (uintptr_t)&file,
+	};
+	int fd = get_fd(KVM, second);
+
+	return fd < 0 ? -EBADF : or_errno(ioctl(fd, KVM_SET_DEVICE_ATTR, &attr));
+}
+
 static long run_close(const unsigned char *args, unsigned int second)
 {
 	unsigned int slot = args[0] % NR_SLOTS;
@@ -588,6 +620,7 @@ static const struct kind kinds[] = {
 	PLAIN("open", 5, run_open), PLAIN("close", 3, run_close),
 	PLAIN("fdinfo", 1, run_fdinfo), PLAIN("device_rw", 3, run_read),
 	PLAIN("device_mmap", 1, run_device_mmap), PLAIN("stream_rw", 2, run_stream),
+	PLAIN("kvm_open", 1, run_kvm_open), PLAIN("kvm_vfio", 4, run_kvm_vfio),
 };
 
 #define NR_KINDS	(sizeof(kinds) / sizeof(kinds[0]))
@@ -618,6 +651,22 @@ bool kind_is_refused(unsigned int what)
 	return kinds[what].refused;
 }
 
+bool kind_is_slow(unsigned int what)
+{
+	static const char *const slow[] = {
+		"MOCK_DOMAIN", "LOCAL_DEVICE", "VFIO_GROUP_GET_DEVICE_FD",
+		"VFIO_DEVICE_RESET", "IOMMU_IOAS_CHANGE_PROCESS", "open", "fork",
+		"fdinfo", "yield", "kvm_open", "mmap", "munmap", "mremap", "madvise",
+		"mprotect", "mlock", "touch", "signal",
+	};
+	unsigned int i;
+
+	for (i = 0; i < sizeof(slow) / sizeof(slow[0]); i++)
+		if (!strcmp(kinds[what].name, slow[i]))
+			return true;
+	return false;
+}
+
 int kind_find(const char *name)
 {
 	unsigned int i;
@@ -632,11 +681,15 @@ int kind_find(const char *name)
 
 static uint32_t id_of(unsigned int class, unsigned char arg)
 {
+	unsigned int i = arg % NR_IDS, nr;
+
 	if (arg >= 248)
 		return arg - 248 ? arg : 0;
 	if (arg >= 224)
 		class = arg % NR_CLASSES;
-	return ids[class][arg % NR_IDS];
+	/* Rather one of those that were given than none */
+	nr = __atomic_load_n(&next_id[class], __ATOMIC_RELAXED);
+	return ids[class][i < nr || !nr || arg >= 192 ? i : arg % nr];
 }
 
 static uint64_t argument(const struct field *field, unsigned char arg)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the kernel says against a program, which program it was, and shortening it.
+ * What the kernel says against a program, or its count of pinned pages; which
+ * program it was, and shortening it.
  *
  * All that the executors ran last is tried alone, some times over, until the
  * kernel complains again; then halves, quarters, ... single calls are left out as
@@ -16,17 +17,39 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../kselftest/iommufd_utils.h"
 #include "vm.h"
 
 #define TIMES	40
 
 static int kmsg = -1;
+static long pins;	/* when nobody runs */
 
 void complaints_begin(void)
 {
 	kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (kmsg >= 0)
 		lseek(kmsg, 0, SEEK_END);
+	pins = pinned_now();
+}
+
+/* When nobody runs: what is pinned now will be for good. What is dying takes a moment. */
+const char *complaint_of_pages(void)
+{
+	static char text[64];
+	long now = pinned_now();
+	unsigned int i;
+
+	for (i = 0; now != pins && i < 100; i++) {
+		usleep(20000);
+		now = pinned_now();
+	}
+	if (now == pins)
+		return NULL;
+	snprintf(text, sizeof(text), now > pins ? "%ld pages are left pinned" :
+		 "%ld pages were unpinned once too often", labs(now - pins));
+	pins = now;
+	return text;
 }
 
 const char *complaint(void)
@@ -73,39 +96,43 @@ static void wind_up(void)
 	close(fd);
 }
 
-static bool fails(const struct program *program, unsigned int times)
+static bool fails(const struct program *program)
 {
+	/* As many calls for a long one as for a short one, about */
+	unsigned int times = program->nr > 400 ? TIMES / 8 : TIMES;
+
 	wind_up();
 	if (!program_try(program, times))
 		return true;
 	/* Freed memory of a quarantine, and the log, come a moment later. */
 	usleep(20000);
-	return complaint();
+	return complaint() || complaint_of_pages();
 }
 
 /* Nothing of it may be needed for chance's sake: seconds, not minutes. */
 static void shorten(struct program *program, time_t end)
 {
-	struct program try;
+	static struct program try;
 	unsigned int chunk, at, i;
 
 	for (chunk = (program->nr + 1) / 2; chunk; chunk /= 2) {
 		for (at = 0; at < program->nr && program->nr > 1 && time(NULL) < end;) {
-			try = *program;
+			program_copy(&try, program);
 			program_cut(&try, at, chunk);
-			if (try.nr && fails(&try, TIMES))
-				*program = try;
+			if (try.nr && fails(&try))
+				program_copy(program, &try);
 			else
 				at += chunk;
 		}
 	}
 	for (i = 0; i < program->nr && time(NULL) < end; i++) {
-		try = *program;
+		program_copy(&try, program);
 		try.calls[i].fault = 0;
 		try.calls[i].thread = 0;
 		try.calls[i].second = 0;
-		if (memcmp(&try, program, sizeof(try)) && fails(&try, TIMES))
-			*program = try;
+		if (memcmp(&try.calls[i], &program->calls[i], sizeof(try.calls[i])) &&
+		    fails(&try))
+			program_copy(program, &try);
 	}
 }
 
@@ -133,7 +160,7 @@ static void save(const char *dir, const char *name, unsigned int nr, const char 
 void crash_report(const char *dir, const char *said)
 {
 	time_t start = time(NULL);
-	struct program program;
+	static struct program program;
 	unsigned int i, back, nr = 0;
 	char first[256];
 
@@ -146,8 +173,9 @@ void crash_report(const char *dir, const char *said)
 
 			if (e->nr_recent < back)
 				continue;
-			program = e->recent[(e->nr_recent - back) % NR_RECENT];
-			if (!fails(&program, TIMES))
+			program_copy(&program,
+				     &e->recent[(e->nr_recent - back) % NR_RECENT]);
+			if (!fails(&program))
 				continue;
 			save(dir, "crash-long", getpid(), first, &program);
 			shorten(&program, time(NULL) + 300);

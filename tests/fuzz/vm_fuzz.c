@@ -2,7 +2,8 @@
 /*
  * Random programs of system calls, led by coverage, in a virtual machine.
  *
- *	vm_fuzz [-t seconds] [-j executors] [-s seed] [-o dir] [-p] [programs...]
+ *	vm_fuzz [-t seconds] [-n calls] [-j executors] [-s seed] [-o dir] [-p]
+ *		[programs...]
  *	vm_fuzz -r [-t times] programs...	run these and nothing else
  *	vm_fuzz -m programs...			write those of them that are needed
  *
@@ -13,8 +14,8 @@
  * (vm_cover.c). On a kernel without KCOV a new errno after another call is all that
  * counts as new, and programs run some ten times as fast.
  *
- * Here is what watches them. It kills executors at random; one that stands still
- * must be killable. What the kernel complains about ends it: the program is found,
+ * Here is what watches them. It kills executors at random, and now and then all of
+ * them: no page may be pinned then. One that stands still must be killable. What the kernel complains about ends it: the program is found,
  * shortened and left in dir (vm_crash.c). In the end everything must be back:
  * pinned pages, the accounts of locked memory, users of the module, the kernel's
  * memory. With -p it tells how long each kind of call took.
@@ -38,7 +39,7 @@
 struct shared *shared;
 
 static unsigned int nr_executors = 4;
-static unsigned long seed;
+static unsigned long seed, most_calls;
 static struct fuzz_device devices[NR_VCOPY + 1];
 static unsigned int nr_devices;
 static char uuids[NR_VCOPY][UUID_LEN + 1];
@@ -292,8 +293,8 @@ static bool executor_end(unsigned int nr)
 
 static bool watch(long limit, const char *dir)
 {
-	unsigned long seen[MAX_EXECUTORS] = { 0 }, restarts = 0;
-	double moved[MAX_EXECUTORS] = { 0 }, told = 0, next = 1, kill_at = 2;
+	unsigned long seen[MAX_EXECUTORS] = { 0 }, restarts = 0, calls_ok;
+	double moved[MAX_EXECUTORS] = { 0 }, told = 0, next = 1, kill_at = 2, look = 15;
 	const char *said = NULL;
 	bool ok = true;
 	unsigned int i;
@@ -325,6 +326,14 @@ static bool watch(long limit, const char *dir)
 						(patience() > 1 ? 4 : 1);
 		}
 		said = complaint();
+		if (ok && !said && seconds() >= look) {
+			for (i = 0; i < nr_executors; i++)
+				ok = executor_end(i) && ok;
+			said = complaint_of_pages();
+			look = seconds() + 15;
+			if (most_calls && total(&calls_ok) >= most_calls)
+				limit = 0;
+		}
 		if (seconds() >= next) {
 			curve(false);
 			next = next < 10 ? next * 2 : next < 60 ? next + 10 :
@@ -410,10 +419,13 @@ int main(int argc, char **argv)
 	if (shared == MAP_FAILED || !cover)
 		return 2;
 	seed = time(NULL);
-	while ((c = getopt(argc, argv, "t:j:s:o:rmp")) != -1) {
+	while ((c = getopt(argc, argv, "t:n:j:s:o:rmp")) != -1) {
 		switch (c) {
 		case 't':
 			number = atol(optarg);
+			break;
+		case 'n':
+			most_calls = strtoul(optarg, NULL, 0);
 			break;
 		case 'j':
 			nr_executors = atoi(optarg);
@@ -451,6 +463,8 @@ int main(int argc, char **argv)
 		fprintf(f, "-1000\n");
 		fclose(f);
 	}
+	if (system("modprobe -q kvm_amd 2> /dev/null"))
+		printf("# no KVM\n");
 	vcopy_find();
 	edu_find();
 	executor_devices(devices, nr_devices ?: 1);

@@ -33,16 +33,23 @@ unsigned int below(unsigned int n)
 
 /* ---- by chance ---- */
 
+/*
+ * Where there is no KCOV, many calls are what finds something: those that take as
+ * long as a hundred others are drawn a quarter as often.
+ */
 static unsigned int draw_kind(void)
 {
-	static unsigned char wheel[4096];
+	static unsigned char wheel[8192];
 	static unsigned int nr;
+	static bool ready;
 	unsigned int i, n;
 
-	if (!nr)
-		for (i = 0; i < nr_kinds(); i++)
-			for (n = kind_weight(i); n && nr < sizeof(wheel); n--)
-				wheel[nr++] = i;
+	for (i = 0; !ready && i < nr_kinds(); i++) {
+		n = kind_weight(i) * (shared->kcov || kind_is_slow(i) ? 1 : 4);
+		while (n-- && nr < sizeof(wheel) / sizeof(wheel[0]))
+			wheel[nr++] = i;
+	}
+	ready = true;
 	return wheel[below(nr)];
 }
 
@@ -113,6 +120,14 @@ static const struct step {
 		{ "VFIO_IOMMU_MAP_DMA", { 3, 0, 0, 1 } },
 		{ "VFIO_DEVICE_GET_INFO" },
 	}, {
+		{ "kvm_open" },
+		{ "open", { 1 } },
+		{ "kvm_vfio" },
+		{ "VFIO_DEVICE_BIND_IOMMUFD" },
+		{ "open", { 3 } },
+		{ "kvm_vfio", { 0, 1 } },
+		{ "kvm_vfio", { 1 } },
+	}, {
 		{ "open", { 3 } },
 		{ "open", { 6 } },
 		{ "VFIO_GROUP_SET_CONTAINER" },
@@ -147,15 +162,22 @@ static const struct step {
 
 #define NR_BEGINNINGS	(sizeof(beginnings) / sizeof(beginnings[0]))
 
+/* More calls behind those that are there */
+static void program_extend(struct program *p, unsigned int more, bool faults,
+			   unsigned int threads)
+{
+	while (more-- && p->nr < MAX_CALLS)
+		call_random(&p->calls[p->nr++], faults, threads);
+}
+
 void program_random(struct program *p, bool faults)
 {
 	unsigned int which = below(NR_BEGINNINGS * 3 / 2), i;
 	/* With KCOV short ones, which leave less to find out which call it was */
-	unsigned int most = shared->kcov ? 60 : MAX_CALLS - NR_STEPS - 8;
-	unsigned int more = 8 + below(most);
+	unsigned int more = 8 + below(shared->kcov ? 60 : MAX_CALLS);
 	unsigned int threads = below(2) ? 1 : NR_THREADS;
 
-	memset(p, 0, sizeof(*p));
+	p->nr = 0;
 	for (i = 0; which < NR_BEGINNINGS && i < NR_STEPS &&
 		    beginnings[which][i].name; i++) {
 		struct call *call = &p->calls[p->nr++];
@@ -165,12 +187,20 @@ void program_random(struct program *p, bool faults)
 			fprintf(stderr, "no call %s\n", beginnings[which][i].name);
 			exit(2);
 		}
+		memset(call, 0, sizeof(*call));
 		call->what = what;
 		memcpy(call->args, beginnings[which][i].args,
 		       sizeof(beginnings[which][i].args));
 	}
-	while (more--)
-		call_random(&p->calls[p->nr++], faults, threads);
+	program_extend(p, more, faults, threads);
+}
+
+void program_copy(struct program *to, const struct program *from)
+{
+	unsigned int nr = __atomic_load_n(&from->nr, __ATOMIC_ACQUIRE);
+
+	memcpy(to->calls, from->calls, nr * sizeof(to->calls[0]));
+	__atomic_store_n(&to->nr, nr, __ATOMIC_RELEASE);
 }
 
 /* ---- changed ---- */
@@ -259,6 +289,9 @@ void program_change(struct program *p, bool faults)
 			break;
 		}
 	}
+	/* What it has opened and made is used for longer than it took to make. */
+	if (!shared->kcov)
+		program_extend(p, below(MAX_CALLS), faults, threads);
 }
 
 /* ---- as text ---- */

@@ -2,7 +2,8 @@
 /*
  * An executor: a process that runs one program after the other, with threads
  * that stay. Between programs all files are closed and all memory is new, which
- * takes less than a new process. It is killed from outside now and then, in the
+ * takes less than a new process; on a kernel without KCOV programs are long, so that
+ * it is not what takes the time. It is killed from outside now and then, in the
  * middle of whatever it does; the next one takes its place.
  *
  * A program that takes a new edge is shortened to what is needed for its edges
@@ -30,6 +31,7 @@
 #include "vm.h"
 
 #define MAX_TRIES	60	/* to shorten one */
+#define MAX_KEPT_CALLS	400	/* of a program, where none is shortened */
 #define MAX_KEPT	192	/* edges that a shortened program must take again */
 
 struct program *seeds;
@@ -164,32 +166,41 @@ static void begin(unsigned int nr)
 
 /* ---- the corpus ---- */
 
+/*
+ * No lock: who is killed would keep it. It leaves an empty program instead; one that
+ * is not finished yet is empty, too.
+ */
 static void corpus_add(const struct program *program)
 {
-	while (__atomic_exchange_n(&shared->corpus_lock, 1, __ATOMIC_ACQUIRE))
-		usleep(10);
-	if (shared->nr_corpus < MAX_CORPUS) {
-		shared->corpus[shared->nr_corpus] = *program;
-		__atomic_fetch_add(&shared->nr_corpus, 1, __ATOMIC_RELEASE);
-	}
-	__atomic_store_n(&shared->corpus_lock, 0, __ATOMIC_RELEASE);
+	unsigned int i = __atomic_load_n(&shared->nr_corpus, __ATOMIC_RELAXED);
+
+	do {
+		if (i == MAX_CORPUS)
+			return;
+	} while (!__atomic_compare_exchange_n(&shared->nr_corpus, &i, i + 1, true,
+					      __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
+	program_copy(&shared->corpus[i], program);
 }
 
 static void keep(const struct program *program)
 {
 	uint32_t edges[MAX_KEPT];
-	struct program best = *program, try;
+	static struct program best, try;
 	unsigned int nr, last, chunk, at, tries = 0;
 	const uint32_t *list;
 
 	nr = cover_run_new(&list, &last);
 	nr = nr < MAX_KEPT ? nr : MAX_KEPT;
-	/* Without KCOV there is too much that is new to look at it closely. */
-	if (!shared->kcov)
-		return corpus_add(program);
-	memcpy(edges, list, nr * sizeof(edges[0]));
+	program_copy(&best, program);
 	if (last + 1 < best.nr)
 		best.nr = last + 1;
+	/* Without KCOV there is too much that is new to look at it closely. */
+	if (!shared->kcov) {
+		if (best.nr <= MAX_KEPT_CALLS)
+			corpus_add(&best);
+		return;
+	}
+	memcpy(edges, list, nr * sizeof(edges[0]));
 	/* Once more: edges of chance, and those of other threads, do not come again. */
 	run(&best);
 	nr = cover_run_again(edges, nr);
@@ -197,14 +208,14 @@ static void keep(const struct program *program)
 		return;
 	for (chunk = (best.nr + 1) / 2; chunk; chunk /= 2) {
 		for (at = 0; at < best.nr && best.nr > 1 && tries < MAX_TRIES;) {
-			try = best;
+			program_copy(&try, &best);
 			program_cut(&try, at, chunk);
 			if (!try.nr)
 				break;
 			tries++;
 			run(&try);
 			if (cover_run_took(edges, nr))
-				best = try;
+				program_copy(&best, &try);
 			else
 				at += chunk;
 		}
@@ -230,16 +241,19 @@ static void executor_main(unsigned int nr, uint64_t seed)
 		n = __atomic_fetch_add(&shared->next_seed, 1, __ATOMIC_RELAXED);
 		seeded = n < nr_seeds;
 		if (seeded) {
-			*program = seeds[n];
+			program_copy(program, &seeds[n]);
 		} else if (below(10) && shared->nr_corpus) {
 			n = __atomic_load_n(&shared->nr_corpus, __ATOMIC_ACQUIRE);
 			/* Half of them among the newest */
 			n = below(2) ? below(n) : n - 1 - below(n < 64 ? n : 64);
-			*program = shared->corpus[n];
-			program_change(program, faults);
+			program_copy(program, &shared->corpus[n]);
 		} else {
-			program_random(program, faults);
+			program->nr = 0;
 		}
+		if (!seeded && program->nr)
+			program_change(program, faults);
+		else if (!seeded)
+			program_random(program, faults);
 		self->nr_recent++;
 		run(program);
 		self->programs++;
