@@ -444,7 +444,7 @@ static void access_link_free(struct access_link *link)
 static void access_set_ioas(struct iommufd_access *access, struct ioas *ioas)
 {
 	mutex_lock(&access->lock);
-	access->ioas = ioas;
+	WRITE_ONCE(access->ioas, ioas);
 	mutex_unlock(&access->lock);
 }
 

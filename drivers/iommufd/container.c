@@ -34,8 +34,8 @@ static void container_reset(struct iommufd_ctx *ictx)
 	struct container *container = &ictx->container;
 	struct ioas *ioas = container->ioas;
 
-	container->noiommu = false;
-	container->type = 0;
+	WRITE_ONCE(container->noiommu, false);
+	WRITE_ONCE(container->type, 0);
 	container->ioas = NULL;
 	if (ioas) {
 		cmpxchg(&ictx->vfio_ioas_id, ioas->obj.id, 0);
@@ -93,8 +93,8 @@ int iommufd_container_join(struct iommufd_ctx *ictx, bool noiommu, u32 *ioas_id)
 	else if (!noiommu)
 		rc = container_get_ioas(ictx, ioas_id);
 	if (!rc) {
-		container->noiommu = noiommu;
-		container->nr_groups++;
+		WRITE_ONCE(container->noiommu, noiommu);
+		WRITE_ONCE(container->nr_groups, container->nr_groups + 1);
 	}
 	mutex_unlock(&container->lock);
 	return rc;
@@ -106,7 +106,8 @@ void iommufd_container_leave(struct iommufd_ctx *ictx)
 	struct container *container = &ictx->container;
 
 	mutex_lock(&container->lock);
-	if (!--container->nr_groups && container->node)
+	WRITE_ONCE(container->nr_groups, container->nr_groups - 1);
+	if (!container->nr_groups && container->node)
 		container_reset(ictx);
 	mutex_unlock(&container->lock);
 }

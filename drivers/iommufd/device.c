@@ -502,7 +502,7 @@ static int idev_attach(struct iommufd_device *idev, u32 *pt_id)
 	else	/* it may have been plugged in after the group had moved */
 		rc = hwpt_move_device(dgroup->hwpt, dgroup, idev->dev);
 	if (!rc) {
-		idev->attached = true;
+		WRITE_ONCE(idev->attached, true);
 		dgroup->nr_attached++;
 		*pt_id = dgroup->hwpt->obj.id;
 	}
@@ -606,7 +606,7 @@ void iommufd_device_detach(struct iommufd_device *idev)
 
 	mutex_lock(&dgroup->lock);
 	if (!WARN_ON(!idev->attached)) {
-		idev->attached = false;
+		WRITE_ONCE(idev->attached, false);
 		if (!--dgroup->nr_attached)
 			dgroup_detach(dgroup);
 	}

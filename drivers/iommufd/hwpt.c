@@ -301,7 +301,7 @@ struct hwpt *hwpt_get_auto(struct ioas *ioas, struct device_group *dgroup)
 		return ERR_PTR(-EINTR);
 	list_for_each_entry(hwpt, &ioas->hwpts, link) {
 		if (hwpt->automatic && hwpt_suits(hwpt, dgroup)) {
-			hwpt->nr_groups++;
+			WRITE_ONCE(hwpt->nr_groups, hwpt->nr_groups + 1);
 			iommufd_object_share(&hwpt->obj);
 			goto out_unlock;
 		}
@@ -327,7 +327,7 @@ int hwpt_get(struct hwpt *hwpt, struct device_group *dgroup)
 				"HWPT %u has just lost its last device",
 				hwpt->obj.id);
 	} else {
-		hwpt->nr_groups++;
+		WRITE_ONCE(hwpt->nr_groups, hwpt->nr_groups + 1);
 		iommufd_object_share(&hwpt->obj);
 	}
 	mutex_unlock(&hwpt->ioas->attach_lock);
@@ -361,7 +361,7 @@ int hwpt_move(struct hwpt *hwpt, struct device_group *dgroup)
 	rc = core_group_move(dgroup->group, hwpt->domain,
 			     from ? from->domain : dgroup->parked);
 	if (!rc)
-		hwpt->finished = true;
+		WRITE_ONCE(hwpt->finished, true);
 	moves_end(hwpt, from);
 	return rc;
 }
@@ -454,7 +454,7 @@ void hwpt_put(struct hwpt *hwpt, struct device_group *dgroup)
 
 	lockdep_assert_held(&dgroup->lock);
 	mutex_lock(&ioas->attach_lock);
-	hwpt->nr_groups--;
+	WRITE_ONCE(hwpt->nr_groups, hwpt->nr_groups - 1);
 	hwpt->dead = hwpt->automatic && !hwpt->nr_groups;
 	if (hwpt->dead)
 		ioas_remove_table(ioas, hwpt);

@@ -846,13 +846,14 @@ static int areas_check_align(struct ioas *ioas, unsigned long align,
 static void ioas_update_align(struct ioas *ioas)
 {
 	struct access_link *link;
+	unsigned long align = ioas->small_pages ? PAGE_SIZE : 1;
 	struct hwpt *hwpt;
 
-	ioas->align = ioas->small_pages ? PAGE_SIZE : 1;
 	list_for_each_entry(hwpt, &ioas->hwpts, link)
-		ioas->align = max(ioas->align, table_align(hwpt));
+		align = max(align, table_align(hwpt));
 	list_for_each_entry(link, &ioas->accesses, link)
-		ioas->align = max(ioas->align, access_align(link->access));
+		align = max(align, access_align(link->access));
+	WRITE_ONCE(ioas->align, align);
 }
 
 int ioas_add_access(struct ioas *ioas, struct access_link *link)
@@ -898,7 +899,7 @@ int ioas_set_small_pages(struct ioas *ioas, bool small)
 		rc = areas_check_align(ioas, PAGE_SIZE, "doing without huge pages");
 	if (rc)
 		goto out_unlock;
-	ioas->small_pages = small;
+	WRITE_ONCE(ioas->small_pages, small);
 	ioas_update_align(ioas);
 out_unlock:
 	up_write(&ioas->tables_sem);
@@ -964,7 +965,7 @@ int ioas_add_table(struct ioas *ioas, struct hwpt *hwpt)
 	}
 	list_add_tail(&hwpt->link, &ioas->hwpts);
 	WRITE_ONCE(ioas->nr_hwpts, ioas->nr_hwpts + 1);
-	ioas->align = max(ioas->align, align);
+	WRITE_ONCE(ioas->align, max(ioas->align, align));
 	up_write(&ioas->tables_sem);
 	return 0;
 

@@ -190,7 +190,8 @@ enum pinned_extent {
 
 static inline enum pinned_extent pinned_extent(const struct pinned *pinned)
 {
-	unsigned long nr_pages = READ_ONCE(pinned->runs.nr_pages);
+	/* For fdinfo. It changes under the span's lock, by plain stores, in runs.c. */
+	unsigned long nr_pages = data_race(READ_ONCE(pinned->runs.nr_pages));
 
 	return !nr_pages ? PINNED_NOTHING :
 	       nr_pages == pinned->nr_pages ? PINNED_ALL : PINNED_PART;

@@ -125,7 +125,7 @@ int vfio_handle_open(struct vfio_handle *handle, struct kvm *kvm)
 		return -ENODEV;
 
 	if (vdev->open_count) {
-		vdev->open_count++;
+		WRITE_ONCE(vdev->open_count, vdev->open_count + 1);
 		return 0;
 	}
 
@@ -133,7 +133,7 @@ int vfio_handle_open(struct vfio_handle *handle, struct kvm *kvm)
 	if (rc)
 		goto err_module;
 
-	vdev->open_count = 1;
+	WRITE_ONCE(vdev->open_count, 1);
 	vdev->kvm = kvm;
 	if (vdev->ops->open_device) {
 		rc = vdev->ops->open_device(vdev);
@@ -145,7 +145,7 @@ int vfio_handle_open(struct vfio_handle *handle, struct kvm *kvm)
 
 err_open_count:
 	vdev->kvm = NULL;
-	vdev->open_count = 0;
+	WRITE_ONCE(vdev->open_count, 0);
 	handle_unbind(handle);
 err_module:
 	module_put(vdev->dev->driver->owner);
@@ -165,7 +165,7 @@ void vfio_handle_close(struct vfio_handle *handle)
 	last = vdev->open_count == 1;
 	if (last && vdev->ops->close_device)
 		vdev->ops->close_device(vdev);
-	vdev->open_count--;
+	WRITE_ONCE(vdev->open_count, vdev->open_count - 1);
 	if (last)
 		vdev->kvm = NULL;
 	mutex_unlock(&vdev->dev_set->lock);
