@@ -142,7 +142,7 @@ bool ends(pid_t pid, int ms);
 void complaints_begin(void);
 /* NULL: nothing since the last time */
 const char *complaint(void);
-const char *complaint_of_pages(void);
+const char *complaint_of_pages(unsigned int seconds);
 /* Find the program, shorten it and leave it in @dir. */
 void crash_report(const char *dir, const char *said);
 

@@ -34,13 +34,13 @@ void complaints_begin(void)
 }
 
 /* When nobody runs: what is pinned now will be for good. What is dying takes a moment. */
-const char *complaint_of_pages(void)
+const char *complaint_of_pages(unsigned int seconds)
 {
 	static char text[64];
 	long now = pinned_now();
 	unsigned int i;
 
-	for (i = 0; now != pins && i < 100; i++) {
+	for (i = 0; now != pins && i < seconds * 50; i++) {
 		usleep(20000);
 		now = pinned_now();
 	}
@@ -106,7 +106,7 @@ static bool fails(const struct program *program)
 		return true;
 	/* Freed memory of a quarantine, and the log, come a moment later. */
 	usleep(20000);
-	return complaint() || complaint_of_pages();
+	return complaint() || complaint_of_pages(2);
 }
 
 /* Nothing of it may be needed for chance's sake: seconds, not minutes. */

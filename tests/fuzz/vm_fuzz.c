@@ -329,7 +329,7 @@ static bool watch(long limit, const char *dir)
 		if (ok && !said && seconds() >= look) {
 			for (i = 0; i < nr_executors; i++)
 				ok = executor_end(i) && ok;
-			said = complaint_of_pages();
+			said = complaint_of_pages(30);
 			look = seconds() + 15;
 			if (most_calls && total(&calls_ok) >= most_calls)
 				limit = 0;
