@@ -107,6 +107,7 @@ static struct device_group *dgroup_create(struct iommufd_ctx *ictx,
 	dgroup->unit = core_unit(idev->dev);
 	dgroup->dma_coherent = core_dma_coherent(idev->dev);
 	INIT_LIST_HEAD(&dgroup->devices);
+	dgroup->nr_changes = 1;
 	mutex_init(&dgroup->lock);
 
 	rc = core_for_each_reserved(group, check_region, dgroup);
@@ -133,15 +134,36 @@ err_free:
 	return ERR_PTR(rc);
 }
 
+static void ranges_free(struct group_ranges *ranges)
+{
+	struct iova_range *range;
+
+	while ((range = ranges->chain)) {
+		ranges->chain = range->next;
+		kfree(range);
+	}
+	ranges->nr_changes = 0;
+}
+
 static void dgroup_destroy(struct device_group *dgroup)
 {
 	lockdep_assert_held(&dgroup->ictx->groups_lock);
 	WARN_ON(dgroup->hwpt);
 	list_del(&dgroup->link);
 	hwpt_free_spare(dgroup);
+	ranges_free(&dgroup->here);
+	ranges_free(&dgroup->next);
 	core_group_release(dgroup->group);
 	iommu_group_put(dgroup->group);
 	kfree(dgroup);
+}
+
+/* What the group's devices have reserved may be something else from now on. */
+static void dgroup_changes(struct device_group *dgroup)
+{
+	lockdep_assert_held(&dgroup->ictx->groups_lock);
+	/* Pairs with the acquire in ranges_read(). */
+	smp_store_release(&dgroup->nr_changes, dgroup->nr_changes + 1);
 }
 
 /* Put a device into its group, which is claimed for it if it is the first. */
@@ -177,6 +199,7 @@ static int dgroup_add(struct iommufd_ctx *ictx, struct iommufd_device *idev)
 	if (rc)
 		goto err_put;
 	list_add_tail(&idev->link, &dgroup->devices);
+	dgroup_changes(dgroup);
 	iommu_group_put(group);
 out_unlock:
 	idev->dgroup = dgroup;
@@ -246,6 +269,7 @@ void iommufd_device_destroy(struct iommufd_object *obj)
 	if (idev->coherent)
 		atomic_dec(&dgroup->nr_coherent);
 	list_del(&idev->link);
+	dgroup_changes(dgroup);
 	if (list_empty(&dgroup->devices))
 		dgroup_destroy(dgroup);
 	mutex_unlock(&idev->ictx->groups_lock);
@@ -311,37 +335,83 @@ int iommufd_ctx_device_id(struct iommufd_ctx *ictx, struct device *dev)
 }
 EXPORT_SYMBOL_GPL(iommufd_ctx_device_id);
 
-/* Keep an address space clear of what the group must not translate. */
-struct reserve {
-	struct ioas *ioas;
-	struct device_group *owner;
-};
+/*
+ * Keeping address spaces clear of what the group must not translate
+ */
 
-static int reserve_region(void *arg, const struct iommu_resv_region *region)
+static int add_region(void *arg, const struct iommu_resv_region *region)
 {
-	struct iova_purpose purpose = { .of = "group" };
-	struct reserve *reserve = arg;
+	struct device_group *dgroup = arg;
+	struct iova_range *range;
 
 	/* Relaxable: legacy firmware uses, over once a driver runs. */
 	if (region->type == IOMMU_RESV_DIRECT_RELAXABLE || !region->length)
 		return 0;
-	purpose.kind = region->type == IOMMU_RESV_MSI ? "msi" :
-		       region->type == IOMMU_RESV_SW_MSI ? "sw-msi" : "region";
-	purpose.id = iommu_group_id(reserve->owner->group);
-	return ioas_reserve(reserve->ioas, region->start,
-			    region->start + (region->length - 1),
-			    reserve->owner, &purpose);
+	range = kzalloc(sizeof(*range), GFP_KERNEL_ACCOUNT);
+	if (!range)
+		return -ENOMEM;
+	range->node.start = region->start;
+	range->node.last = region->start + (region->length - 1);
+	range->purpose.kind = region->type == IOMMU_RESV_MSI ? "msi" :
+			      region->type == IOMMU_RESV_SW_MSI ? "sw-msi" :
+								  "region";
+	range->purpose.of = "group";
+	range->purpose.id = iommu_group_id(dgroup->group);
+	range->next = dgroup->next.chain;
+	dgroup->next.chain = range;
+	return 0;
 }
 
-static int dgroup_reserve(struct device_group *dgroup, struct ioas *ioas)
+/* Ask for those of the next address space. */
+static int ranges_read(struct device_group *dgroup)
 {
-	struct reserve reserve = { .ioas = ioas, .owner = dgroup };
+	/* Pairs with the release in dgroup_changes(). */
+	unsigned long nr_changes = smp_load_acquire(&dgroup->nr_changes);
 	int rc;
 
-	rc = core_for_each_reserved(dgroup->group, reserve_region, &reserve);
+	ranges_free(&dgroup->next);
+	rc = core_for_each_reserved(dgroup->group, add_region, dgroup);
 	if (rc)
-		ioas_unreserve(ioas, dgroup);
+		ranges_free(&dgroup->next);
+	else
+		dgroup->next.nr_changes = nr_changes;
 	return rc;
+}
+
+static bool ranges_are_old(const struct device_group *dgroup,
+			   const struct group_ranges *ranges)
+{
+	return ranges->nr_changes != READ_ONCE(dgroup->nr_changes);
+}
+
+/* The group is about to move. One of the two that follow ends this. */
+static int dgroup_reserve(struct device_group *dgroup, struct ioas *ioas)
+{
+	int rc;
+
+	lockdep_assert_held(&dgroup->lock);
+	if (ranges_are_old(dgroup, &dgroup->next)) {
+		rc = ranges_read(dgroup);
+		if (rc)
+			return rc;
+	}
+	return ioas_reserve(ioas, dgroup->next.chain);
+}
+
+/* It has not moved. */
+static void dgroup_unreserve(struct device_group *dgroup, struct ioas *ioas)
+{
+	lockdep_assert_held(&dgroup->lock);
+	ioas_unreserve(ioas, dgroup->next.chain);
+}
+
+/* It has; @from is where it was, or NULL. */
+static void dgroup_reserved(struct device_group *dgroup, struct ioas *from)
+{
+	lockdep_assert_held(&dgroup->lock);
+	swap(dgroup->here, dgroup->next);
+	if (from)
+		ioas_unreserve(from, dgroup->next.chain);
 }
 
 /* Where the user wants to go: an IOAS, or one HWPT of it. */
@@ -448,12 +518,38 @@ static int dgroup_attach(struct device_group *dgroup,
 		goto err_put;
 	}
 	dgroup_set_hwpt(dgroup, hwpt);
+	dgroup_reserved(dgroup, NULL);
 	return 0;
 
 err_put:
 	hwpt_put(hwpt, dgroup);
 err_unreserve:
-	ioas_unreserve(target->ioas, dgroup);
+	dgroup_unreserve(dgroup, target->ioas);
+	return rc;
+}
+
+/*
+ * A device of a group that is on its table already. It may have been plugged in
+ * after the group had moved.
+ */
+static int dgroup_attach_other(struct device_group *dgroup, struct device *dev)
+{
+	struct ioas *ioas = dgroup->hwpt->ioas;
+	bool reserve;
+	int rc;
+
+	lockdep_assert_held(&dgroup->lock);
+	reserve = ranges_are_old(dgroup, &dgroup->here);
+	if (reserve) {
+		rc = dgroup_reserve(dgroup, ioas);
+		if (rc)
+			return rc;
+	}
+	rc = hwpt_move_device(dgroup->hwpt, dgroup, dev);
+	if (reserve && rc)
+		dgroup_unreserve(dgroup, ioas);
+	else if (reserve)
+		dgroup_reserved(dgroup, ioas);
 	return rc;
 }
 
@@ -465,7 +561,7 @@ static void dgroup_detach(struct device_group *dgroup)
 	lockdep_assert_held(&dgroup->lock);
 	hwpt_park(hwpt, dgroup);
 	dgroup_set_hwpt(dgroup, NULL);
-	ioas_unreserve(ioas, dgroup);
+	ioas_unreserve(ioas, dgroup->here.chain);
 	hwpt_put(hwpt, dgroup);
 }
 
@@ -499,8 +595,8 @@ static int idev_attach(struct iommufd_device *idev, u32 *pt_id)
 		rc = dgroup_attach(dgroup, &target);
 	else if (!target_is_here(&target, dgroup))
 		rc = explain_group(dgroup);
-	else	/* it may have been plugged in after the group had moved */
-		rc = hwpt_move_device(dgroup->hwpt, dgroup, idev->dev);
+	else
+		rc = dgroup_attach_other(dgroup, idev->dev);
 	if (!rc) {
 		WRITE_ONCE(idev->attached, true);
 		dgroup->nr_attached++;
@@ -528,12 +624,15 @@ static int dgroup_replace(struct device_group *dgroup,
 {
 	struct hwpt *old = dgroup->hwpt, *new;
 	struct ioas *old_ioas = old->ioas;
+	bool reserve;
 	int rc;
 
 	lockdep_assert_held(&dgroup->lock);
 	if (target_is_here(target, dgroup))
 		return 0;
-	if (target->ioas != old_ioas) {
+	reserve = target->ioas != old_ioas ||
+		  ranges_are_old(dgroup, &dgroup->here);
+	if (reserve) {
 		rc = dgroup_reserve(dgroup, target->ioas);
 		if (rc)
 			return rc;
@@ -550,16 +649,16 @@ static int dgroup_replace(struct device_group *dgroup,
 		goto err_put;
 	}
 	dgroup_set_hwpt(dgroup, new);
-	if (target->ioas != old_ioas)
-		ioas_unreserve(old_ioas, dgroup);
+	if (reserve)
+		dgroup_reserved(dgroup, old_ioas);
 	hwpt_put(old, dgroup);
 	return 0;
 
 err_put:
 	hwpt_put(new, dgroup);
 err_unreserve:
-	if (target->ioas != old_ioas)
-		ioas_unreserve(target->ioas, dgroup);
+	if (reserve)
+		dgroup_unreserve(dgroup, target->ioas);
 	return rc;
 }
 

@@ -11,6 +11,13 @@
 
 struct hwpt;
 struct hwpt_table;
+struct iova_range;
+
+/* What an address space must keep free for a group, as the driver told it. */
+struct group_ranges {
+	struct iova_range *chain;
+	unsigned long nr_changes;	/* of the group, when it was asked; 0: not yet */
+};
 
 /*
  * An IOMMU group whose DMA the context owns. All its devices translate through
@@ -20,6 +27,7 @@ struct device_group {
 	struct iommufd_ctx *ictx;
 	struct list_head link;		/* ictx.groups; ictx.groups_lock */
 	struct list_head devices;	/* ictx.groups_lock */
+	unsigned long nr_changes;	/* of devices; read with group_ranges */
 	struct iommu_group *group;
 	struct bus_type *bus;
 	const void *unit;		/* the IOMMU that serves it */
@@ -36,6 +44,12 @@ struct device_group {
 	unsigned int nr_attached;	/* devices */
 	struct core_limits limits;	/* of the unit */
 	struct hwpt_table *spare;	/* finished, empty; or NULL */
+	/*
+	 * To ask takes as long as to move. So they are kept: those that the address
+	 * space of hwpt has, and others for the one that comes next, which has to
+	 * have them before the group comes.
+	 */
+	struct group_ranges here, next;
 };
 
 struct iommufd_device {

@@ -8,6 +8,7 @@
 #include <uapi/linux/iommufd.h>
 
 #include "iommu_core.h"
+#include "iova.h"
 #include "object.h"
 #include "table_account.h"
 
@@ -42,6 +43,9 @@ struct hwpt {
 	bool broken;			/* holds what it should not: never again */
 	bool dead;			/* ioas.attach_lock: found too late */
 	unsigned int nr_groups;		/* ioas.attach_lock; each is a user */
+	/* Where it cannot translate, kept free in ioas. */
+	struct iova_range *reserved;	/* a chain of these */
+	struct iova_range beyond[2];
 };
 
 /**

@@ -742,77 +742,81 @@ int explain_reserve(struct ioas *ioas, const struct iova_range *range, int rc)
 			  area ? area->iova.last : allowed->node.last);
 }
 
-static int reserve_locked(struct ioas *ioas, unsigned long start,
-			  unsigned long last, const void *owner,
-			  const struct iova_purpose *purpose)
+/* The ranges of @chain up to, not including, @end. */
+static void unreserve_some(struct ioas *ioas, struct iova_range *chain,
+			   const struct iova_range *end)
+{
+	lockdep_assert_held(&ioas->lock);
+	for (; chain != end; chain = chain->next)
+		iova_space_unreserve(&ioas->space, chain);
+}
+
+static int reserve_locked(struct ioas *ioas, struct iova_range *chain)
 {
 	struct iova_range *range;
-	int rc;
+	int rc = 0;
 
 	lockdep_assert_held_write(&ioas->tables_sem);
-	range = kzalloc(sizeof(*range), GFP_KERNEL_ACCOUNT);
-	if (!range)
-		return -ENOMEM;
-	range->node.start = start;
-	range->node.last = last;
-	range->owner = owner;
-	range->purpose = *purpose;
 	mutex_lock(&ioas->lock);
-	rc = iova_space_reserve(&ioas->space, range);
-	if (rc)
-		explain_reserve(ioas, range, rc);
+	for (range = chain; range; range = range->next) {
+		rc = iova_space_reserve(&ioas->space, range);
+		if (unlikely(rc)) {
+			explain_reserve(ioas, range, rc);
+			unreserve_some(ioas, chain, range);
+			break;
+		}
+	}
 	mutex_unlock(&ioas->lock);
-	if (rc)
-		kfree(range);
 	return rc;
 }
 
-static void unreserve_locked(struct ioas *ioas, const void *owner)
+static void unreserve_locked(struct ioas *ioas, struct iova_range *chain)
 {
-	struct iova_range *range;
-
 	lockdep_assert_held_write(&ioas->tables_sem);
-	do {
-		mutex_lock(&ioas->lock);
-		range = iova_space_unreserve(&ioas->space, owner);
-		mutex_unlock(&ioas->lock);
-		kfree(range);
-	} while (range);
+	mutex_lock(&ioas->lock);
+	unreserve_some(ioas, chain, NULL);
+	mutex_unlock(&ioas->lock);
 }
 
-int ioas_reserve(struct ioas *ioas, unsigned long start, unsigned long last,
-		 const void *owner, const struct iova_purpose *purpose)
+int ioas_reserve(struct ioas *ioas, struct iova_range *chain)
 {
 	int rc;
 
 	if (down_write_killable(&ioas->tables_sem))
 		return -EINTR;
-	rc = reserve_locked(ioas, start, last, owner, purpose);
+	rc = reserve_locked(ioas, chain);
 	up_write(&ioas->tables_sem);
 	return rc;
 }
 
-void ioas_unreserve(struct ioas *ioas, const void *owner)
+void ioas_unreserve(struct ioas *ioas, struct iova_range *chain)
 {
 	down_write(&ioas->tables_sem);
-	unreserve_locked(ioas, owner);
+	unreserve_locked(ioas, chain);
 	up_write(&ioas->tables_sem);
+}
+
+static void add_beyond(struct hwpt *hwpt, struct iova_range *range,
+		       unsigned long start, unsigned long last)
+{
+	range->node.start = start;
+	range->node.last = last;
+	range->purpose = (struct iova_purpose){ "aperture", "hwpt", hwpt->obj.id };
+	range->next = hwpt->reserved;
+	hwpt->reserved = range;
 }
 
 /* Keep areas out of where the table cannot translate. */
-static int reserve_beyond(struct ioas *ioas, const struct hwpt *hwpt)
+static int reserve_beyond(struct ioas *ioas, struct hwpt *hwpt)
 {
-	const struct iova_purpose beyond = { "aperture", "hwpt", hwpt->obj.id };
 	const struct core_limits *limits = &hwpt->limits;
-	int rc = 0;
 
+	if (limits->iova_last != ULONG_MAX)
+		add_beyond(hwpt, &hwpt->beyond[0], limits->iova_last + 1,
+			   ULONG_MAX);
 	if (limits->iova_first)
-		rc = reserve_locked(ioas, 0, limits->iova_first - 1, hwpt,
-				    &beyond);
-	if (!rc && limits->iova_last != ULONG_MAX)
-		rc = reserve_locked(ioas, limits->iova_last + 1, ULONG_MAX,
-				    hwpt, &beyond);
-	return rc;
+		add_beyond(hwpt, &hwpt->beyond[1], 0, limits->iova_first - 1);
+	return reserve_locked(ioas, hwpt->reserved);
 }
 
 static unsigned long table_align(const struct hwpt *hwpt)
@@ -948,7 +952,7 @@ int ioas_add_table(struct ioas *ioas, struct hwpt *hwpt)
 	}
 	rc = reserve_beyond(ioas, hwpt);
 	if (rc)
-		goto err_unreserve;
+		goto err_unlock;
 
 	first = list_empty(&ioas->hwpts);
 	for (area = area_first(ioas, 0, ULONG_MAX); area;
@@ -971,8 +975,7 @@ int ioas_add_table(struct ioas *ioas, struct hwpt *hwpt)
 
 err_empty:
 	table_empty(ioas, hwpt, area, first);
-err_unreserve:
-	unreserve_locked(ioas, hwpt);
+	unreserve_locked(ioas, hwpt->reserved);
 err_unlock:
 	up_write(&ioas->tables_sem);
 	return rc;
@@ -985,7 +988,7 @@ void ioas_remove_table(struct ioas *ioas, struct hwpt *hwpt)
 	WRITE_ONCE(ioas->nr_hwpts, ioas->nr_hwpts - 1);
 	table_empty(ioas, hwpt, NULL, list_empty(&ioas->hwpts));
 	ioas_update_align(ioas);
-	unreserve_locked(ioas, hwpt);
+	unreserve_locked(ioas, hwpt->reserved);
 	up_write(&ioas->tables_sem);
 }
 

@@ -212,11 +212,11 @@ int ioas_add_table(struct ioas *ioas, struct hwpt *hwpt);
 void ioas_remove_table(struct ioas *ioas, struct hwpt *hwpt);
 
 /*
- * Keep a range out of the address space on behalf of @owner; unreserve takes
- * back all of an owner's. @purpose is for texts. 0, -EADDRINUSE, -ENOMEM, -EINTR.
+ * Keep a chain of ranges out of the address space: 0; or, with none of them
+ * reserved, -EADDRINUSE, -EINTR. They belong to it until they are taken back, which
+ * cannot fail.
  */
-int ioas_reserve(struct ioas *ioas, unsigned long start, unsigned long last,
-		 const void *owner, const struct iova_purpose *purpose);
-void ioas_unreserve(struct ioas *ioas, const void *owner);
+int ioas_reserve(struct ioas *ioas, struct iova_range *chain);
+void ioas_unreserve(struct ioas *ioas, struct iova_range *chain);
 
 #endif

@@ -9,8 +9,7 @@
  * Three sets of ranges:
  *
  *   areas      iova_map: taken by mappings. Disjoint.
- *   reserved   interval tree: nobody may map there. May overlap one another,
- *              each belongs to an owner (a device) and goes with it.
+ *   reserved   interval tree: nobody may map there. May overlap one another.
  *   allowed    interval tree: where the kernel may choose an IOVA itself.
  *              Disjoint; no range at all means everywhere. A fixed mapping is
  *              not bound by it.
@@ -260,21 +259,9 @@ int iova_space_reserve(struct iova_space *space, struct iova_range *r)
 	return 0;
 }
 
-struct iova_range *iova_space_unreserve(struct iova_space *space,
-					const void *owner)
+void iova_space_unreserve(struct iova_space *space, struct iova_range *r)
 {
-	struct rb_node *rb;
-
-	for (rb = rb_first_cached(&space->reserved); rb; rb = rb_next(rb)) {
-		struct iova_range *r = container_of(range_of(rb),
-						    struct iova_range, node);
-
-		if (r->owner == owner) {
-			interval_tree_remove(&r->node, &space->reserved);
-			return r;
-		}
-	}
-	return NULL;
+	interval_tree_remove(&r->node, &space->reserved);
 }
 
 int iova_allowed_insert(struct rb_root_cached *root, struct iova_range *r)

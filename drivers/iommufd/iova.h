@@ -83,12 +83,12 @@ struct iova_purpose {
 };
 
 /*
- * A reserved or an allowed range. The caller allocates it, zeroed, sets
- * node.start, node.last and, for a reserved one, @owner; and frees it.
+ * A reserved or an allowed range. The caller brings it, zeroed, sets node.start
+ * and node.last, and takes it away.
  */
 struct iova_range {
 	struct interval_tree_node node;
-	const void *owner;
+	struct iova_range *next;	/* the caller's */
 	struct iova_purpose purpose;	/* of a reserved one */
 };
 
@@ -103,12 +103,8 @@ void iova_space_init(struct iova_space *space);
 /* -EADDRINUSE when @r meets an area or an allowed range, else 0: inserted. */
 int iova_space_reserve(struct iova_space *space, struct iova_range *r);
 
-/*
- * Take one range of @owner out and return it for the caller to free; NULL when
- * there is none left.
- */
-struct iova_range *iova_space_unreserve(struct iova_space *space,
-					const void *owner);
+/* The range, which is reserved, no longer is. */
+void iova_space_unreserve(struct iova_space *space, struct iova_range *r);
 
 /* Build a tree for iova_space_allow(): -EINVAL when @r meets one in it. */
 int iova_allowed_insert(struct rb_root_cached *root, struct iova_range *r);

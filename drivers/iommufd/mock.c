@@ -910,7 +910,6 @@ static int op_fail_attach(struct iommufd_ucmd *ucmd)
  * Reserved ranges: on nobody's behalf, for the life of the address space.
  */
 
-static const char reserved_owner[] = "test";
 static const struct iova_purpose reserved_purpose = { "test", "context", 0 };
 
 static int op_add_reserved(struct iommufd_ucmd *ucmd)
@@ -918,6 +917,7 @@ static int op_add_reserved(struct iommufd_ucmd *ucmd)
 	struct iommu_test_cmd *cmd = ucmd->cmd;
 	unsigned long start = cmd->add_reserved.start;
 	unsigned long length = cmd->add_reserved.length, last;
+	struct iova_range *range;
 	struct ioas *ioas;
 	int rc;
 
@@ -928,16 +928,39 @@ static int op_add_reserved(struct iommufd_ucmd *ucmd)
 	ioas = ioas_use(ucmd->ictx, cmd->id);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
-	rc = ioas_reserve(ioas, start, last, reserved_owner, &reserved_purpose);
+	range = kzalloc(sizeof(*range), GFP_KERNEL_ACCOUNT);
+	if (range) {
+		range->node.start = start;
+		range->node.last = last;
+		range->purpose = reserved_purpose;
+		rc = ioas_reserve(ioas, range);
+		if (rc)
+			kfree(range);
+	} else {
+		rc = -ENOMEM;
+	}
 	ioas_unuse(ioas);
 	return rc;
 }
 
+/* Nobody uses the address space: what others had reserved there is gone. */
 void mock_object_ends(struct iommufd_object *obj)
 {
-	if (obj->type == IOMMUFD_OBJECT_IOAS)
-		ioas_unreserve(container_of(obj, struct ioas, obj),
-			       reserved_owner);
+	struct iova_range *range;
+	struct rb_node *rb, *next;
+	struct ioas *ioas;
+
+	if (obj->type != IOMMUFD_OBJECT_IOAS)
+		return;
+	ioas = container_of(obj, struct ioas, obj);
+	for (rb = rb_first_cached(&ioas->space.reserved); rb; rb = next) {
+		next = rb_next(rb);
+		range = rb_entry(rb, struct iova_range, node.rb);
+		if (range->purpose.kind != reserved_purpose.kind)
+			continue;
+		ioas_unreserve(ioas, range);
+		kfree(range);
+	}
 }
 
 /*

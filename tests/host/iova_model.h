@@ -23,14 +23,12 @@ typedef unsigned __int128 wide;
 #define NR_AREAS	24
 #define NR_RESERVED	10
 #define NR_ALLOWED	6
-#define NR_OWNERS	3
 
 struct list {
 	unsigned int nr;
 	struct {
 		unsigned long start;
 		unsigned long last;
-		const void *owner;
 	} at[NR_AREAS];
 };
 
@@ -44,7 +42,6 @@ struct model {
 	bool reserved_used[NR_RESERVED];
 	struct iova_range allowed_range[2][NR_ALLOWED];
 	unsigned int allowed_now;
-	char owner[NR_OWNERS];
 	unsigned long unit;
 };
 
@@ -60,11 +57,10 @@ static bool list_meets(const struct list *list, unsigned long start,
 }
 
 static void list_add(struct list *list, unsigned long start,
-		     unsigned long last, const void *owner)
+		     unsigned long last)
 {
 	list->at[list->nr].start = start;
-	list->at[list->nr].last = last;
-	list->at[list->nr++].owner = owner;
+	list->at[list->nr++].last = last;
 }
 
 static void list_remove(struct list *list, unsigned int i)
@@ -229,7 +225,7 @@ static void area_insert(struct model *m, unsigned long start,
 	m->node[i].last = last;
 	expect_eq(iova_map_insert(&m->space.areas, &m->node[i]), 0);
 	m->node_used[i] = true;
-	list_add(&m->areas, start, last, NULL);
+	list_add(&m->areas, start, last);
 }
 
 static void step_fixed(struct model *m, struct choices *choices)
@@ -347,7 +343,6 @@ static void step_reserve(struct model *m, struct choices *choices)
 	memset(r, 0, sizeof(*r));
 	r->node.start = start;
 	r->node.last = last;
-	r->owner = &m->owner[choose(choices, NR_OWNERS)];
 	if (list_meets(&m->areas, start, last) ||
 	    list_meets(&m->allowed, start, last))
 		want = -EADDRINUSE;
@@ -355,30 +350,32 @@ static void step_reserve(struct model *m, struct choices *choices)
 	if (want)
 		return;
 	m->reserved_used[i] = true;
-	list_add(&m->reserved, start, last, r->owner);
+	list_add(&m->reserved, start, last);
 }
 
-/* All of one owner's ranges, and no others. */
-static void unreserve(struct model *m, const void *owner)
+/* One of those that are reserved goes. */
+static void unreserve(struct model *m, unsigned int k)
 {
-	struct iova_range *r;
+	struct iova_range *r = &m->reserved_range[k];
 	unsigned int i;
 
-	while ((r = iova_space_unreserve(&m->space, owner))) {
-		expect(r->owner == owner);
-		expect(m->reserved_used[r - m->reserved_range]);
-		m->reserved_used[r - m->reserved_range] = false;
-		for (i = 0; i < m->reserved.nr; i++)
-			if (m->reserved.at[i].start == r->node.start &&
-			    m->reserved.at[i].last == r->node.last &&
-			    m->reserved.at[i].owner == owner)
-				break;
-		expect(i < m->reserved.nr);
-		list_remove(&m->reserved, i);
-		memset(r, 0xff, sizeof(*r));
-	}
+	iova_space_unreserve(&m->space, r);
+	m->reserved_used[k] = false;
 	for (i = 0; i < m->reserved.nr; i++)
-		expect(m->reserved.at[i].owner != owner);
+		if (m->reserved.at[i].start == r->node.start &&
+		    m->reserved.at[i].last == r->node.last)
+			break;
+	expect(i < m->reserved.nr);
+	list_remove(&m->reserved, i);
+	memset(r, 0xff, sizeof(*r));
+}
+
+static void step_unreserve(struct model *m, struct choices *choices)
+{
+	unsigned int k = choose(choices, NR_RESERVED);
+
+	if (m->reserved_used[k])
+		unreserve(m, k);
 }
 
 static void step_allow(struct model *m, struct choices *choices)
@@ -406,7 +403,7 @@ static void step_allow(struct model *m, struct choices *choices)
 		meets = list_meets(&list, start, r->node.last);
 		expect_eq(iova_allowed_insert(&root, r), meets ? -EINVAL : 0);
 		if (!meets)
-			list_add(&list, start, r->node.last, NULL);
+			list_add(&list, start, r->node.last);
 		if (!meets && list_meets(&m->reserved, start, r->node.last))
 			want = -EADDRINUSE;
 	}
@@ -492,7 +489,7 @@ static void iova_model(struct choices *choices)
 			step_reserve(&m, choices);
 			break;
 		case 13:
-			unreserve(&m, &m.owner[choose(choices, NR_OWNERS)]);
+			step_unreserve(&m, choices);
 			break;
 		case 14:
 			step_allow(&m, choices);
@@ -513,8 +510,9 @@ static void iova_model(struct choices *choices)
 			expect(!list_meets(&m.allowed, start, last));
 		}
 	}
-	for (k = 0; k < NR_OWNERS; k++)
-		unreserve(&m, &m.owner[k]);
+	for (k = 0; k < NR_RESERVED; k++)
+		if (m.reserved_used[k])
+			unreserve(&m, k);
 	expect_eq(m.reserved.nr, 0);
 	host_memory.forbidden = false;
 }

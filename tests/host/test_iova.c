@@ -30,14 +30,12 @@ static struct iova_node *take(unsigned long start, unsigned long last)
 	return node;
 }
 
-static struct iova_range *range(unsigned long start, unsigned long last,
-				const void *owner)
+static struct iova_range *range(unsigned long start, unsigned long last)
 {
 	struct iova_range *r = &ranges[nr_ranges++];
 
 	r->node.start = start;
 	r->node.last = last;
-	r->owner = owner;
 	return r;
 }
 
@@ -187,12 +185,9 @@ static void search_finds_the_one_hole_among_thousands(void)
 
 static void check_answers_in_order(void)
 {
-	int owner;
-
 	fresh();
 	take(8 * PAGE, 12 * PAGE - 1);
-	expect_eq(iova_space_reserve(&space, range(4 * PAGE, 8 * PAGE - 1,
-						   &owner)), 0);
+	expect_eq(iova_space_reserve(&space, range(4 * PAGE, 8 * PAGE - 1)), 0);
 	/* Each bad thing hides those after it. */
 	expect_eq(iova_space_check(&space, 4 * PAGE, 0, PAGE), -EINVAL);
 	expect_eq(iova_space_check(&space, 4 * PAGE + 1, PAGE, PAGE), -EINVAL);
@@ -210,43 +205,43 @@ static void check_answers_in_order(void)
 	expect_eq(iova_space_check(&space, 12 * PAGE, 2 * PAGE, PAGE), 0);
 }
 
-static void reserved_ranges_go_with_their_owner(void)
+static void reserved_ranges_overlap_and_go_one_by_one(void)
 {
-	struct iova_range *a, *b, *c, *r;
-	int dev1, dev2;
+	struct iova_range *a, *b, *c;
 
 	fresh();
-	a = range(0, 99, &dev1);
-	b = range(50, 149, &dev2);
-	c = range(50, 149, &dev1);
+	a = range(0, 99);
+	b = range(50, 149);
+	c = range(50, 149);
 	expect_eq(iova_space_reserve(&space, a), 0);
 	expect_eq(iova_space_reserve(&space, b), 0);
 	expect_eq(iova_space_reserve(&space, c), 0);
-	r = iova_space_unreserve(&space, &dev1);
-	expect(r == a || r == c);
-	expect(iova_space_unreserve(&space, &dev1) == (r == a ? c : a));
-	expect(!iova_space_unreserve(&space, &dev1));
+	iova_space_unreserve(&space, a);
 	expect_eq(iova_space_check(&space, 0, 50, 1), 0);
 	expect_eq(iova_space_check(&space, 0, 51, 1), -EINVAL);
-	expect(iova_space_unreserve(&space, &dev2) == b);
+	iova_space_unreserve(&space, c);
+	expect_eq(iova_space_check(&space, 0, 51, 1), -EINVAL);
+	iova_space_unreserve(&space, b);
 	expect_eq(iova_space_check(&space, 0, 51, 1), 0);
+	/* as it is, once more */
+	expect_eq(iova_space_reserve(&space, b), 0);
+	expect_eq(iova_space_check(&space, 0, 51, 1), -EINVAL);
 }
 
 static void reserving_what_is_in_use_fails(void)
 {
 	struct rb_root_cached allowed = RB_ROOT_CACHED;
-	int dev;
 
 	fresh();
 	take(100, 199);
-	expect_eq(iova_allowed_insert(&allowed, range(1000, 1999, NULL)), 0);
+	expect_eq(iova_allowed_insert(&allowed, range(1000, 1999)), 0);
 	expect_eq(iova_space_allow(&space, &allowed), 0);
-	expect_eq(iova_space_reserve(&space, range(199, 300, &dev)),
+	expect_eq(iova_space_reserve(&space, range(199, 300)),
 		  -EADDRINUSE);
-	expect_eq(iova_space_reserve(&space, range(1999, 3000, &dev)),
+	expect_eq(iova_space_reserve(&space, range(1999, 3000)),
 		  -EADDRINUSE);
-	expect_eq(iova_space_reserve(&space, range(200, 999, &dev)), 0);
-	expect_eq(iova_space_reserve(&space, range(2000, TOP, &dev)), 0);
+	expect_eq(iova_space_reserve(&space, range(200, 999)), 0);
+	expect_eq(iova_space_reserve(&space, range(2000, TOP)), 0);
 }
 
 static void allowed_ranges_are_swapped_or_left(void)
@@ -255,18 +250,17 @@ static void allowed_ranges_are_swapped_or_left(void)
 	struct rb_root_cached none = RB_ROOT_CACHED;
 	struct iova_range *first, *second;
 	unsigned long iova;
-	int dev;
 
 	fresh();
-	first = range(0x1000, 0x1fff, NULL);
-	expect_eq(iova_space_reserve(&space, range(0x5000, 0x5fff, &dev)), 0);
+	first = range(0x1000, 0x1fff);
+	expect_eq(iova_space_reserve(&space, range(0x5000, 0x5fff)), 0);
 	expect_eq(iova_allowed_insert(&one, first), 0);
-	expect_eq(iova_allowed_insert(&one, range(0x1fff, 0x2fff, NULL)),
+	expect_eq(iova_allowed_insert(&one, range(0x1fff, 0x2fff)),
 		  -EINVAL);
 	expect_eq(iova_space_allow(&space, &one), 0);
 	expect(RB_EMPTY_ROOT(&one.rb_root));
 
-	second = range(0x4000, 0x5000, NULL);
+	second = range(0x4000, 0x5000);
 	expect_eq(iova_allowed_insert(&two, second), 0);
 	expect_eq(iova_space_allow(&space, &two), -EADDRINUSE);
 	expect(rb_first_cached(&two) == &second->node.rb);
@@ -283,21 +277,20 @@ static void choice_avoids_reserved_taken_and_not_allowed(void)
 {
 	struct rb_root_cached allowed = RB_ROOT_CACHED;
 	unsigned long iova;
-	int dev;
 
 	fresh();
 	take(0x10000, 0x10fff);
-	expect_eq(iova_space_reserve(&space, range(0, 0xffff, &dev)), 0);
-	expect_eq(iova_space_reserve(&space, range(0x11000, 0x12fff, &dev)), 0);
+	expect_eq(iova_space_reserve(&space, range(0, 0xffff)), 0);
+	expect_eq(iova_space_reserve(&space, range(0x11000, 0x12fff)), 0);
 	expect_eq(iova_space_find(&space, 0x1000, 0x1000, &iova), 0);
 	expect_eq(iova, 0x13000);
 
 	/* Two that touch are one; a fixed address need not be allowed. */
-	expect_eq(iova_allowed_insert(&allowed, range(0x20000, 0x20fff, NULL)),
+	expect_eq(iova_allowed_insert(&allowed, range(0x20000, 0x20fff)),
 		  0);
-	expect_eq(iova_allowed_insert(&allowed, range(0x30000, 0x30fff, NULL)),
+	expect_eq(iova_allowed_insert(&allowed, range(0x30000, 0x30fff)),
 		  0);
-	expect_eq(iova_allowed_insert(&allowed, range(0x31000, 0x31fff, NULL)),
+	expect_eq(iova_allowed_insert(&allowed, range(0x31000, 0x31fff)),
 		  0);
 	expect_eq(iova_space_allow(&space, &allowed), 0);
 	expect_eq(iova_space_find(&space, 0x1000, 0x1000, &iova), 0);
@@ -312,12 +305,11 @@ static void choice_at_the_top_never_overlaps(void)
 {
 	struct rb_root_cached allowed = RB_ROOT_CACHED;
 	unsigned long iova, i;
-	int dev;
 
 	fresh();
 	expect_eq(iova_space_reserve(&space, range(0 - 4 * PAGE,
-						   0 - 3 * PAGE - 1, &dev)), 0);
-	expect_eq(iova_allowed_insert(&allowed, range(0 - 3 * PAGE, TOP, NULL)),
+						   0 - 3 * PAGE - 1)), 0);
+	expect_eq(iova_allowed_insert(&allowed, range(0 - 3 * PAGE, TOP)),
 		  0);
 	expect_eq(iova_space_allow(&space, &allowed), 0);
 	expect_eq(iova_space_find(&space, PAGE, 1ul << 30, &iova), -ENOSPC);
@@ -335,18 +327,15 @@ static void choice_at_the_top_never_overlaps(void)
 static void usable_stretches_are_what_is_not_reserved(void)
 {
 	unsigned long start, last;
-	int dev;
 
 	fresh();
 	expect(iova_space_next_usable(&space, 0, &start, &last));
 	expect(start == 0 && last == TOP);
 
-	expect_eq(iova_space_reserve(&space, range(0, 0xfff, &dev)), 0);
-	expect_eq(iova_space_reserve(&space, range(0xfee00000, 0xfeefffff,
-						   &dev)), 0);
-	expect_eq(iova_space_reserve(&space, range(0xfee80000, 0xfeffffff,
-						   &dev)), 0);
-	expect_eq(iova_space_reserve(&space, range(1ul << 48, TOP, &dev)), 0);
+	expect_eq(iova_space_reserve(&space, range(0, 0xfff)), 0);
+	expect_eq(iova_space_reserve(&space, range(0xfee00000, 0xfeefffff)), 0);
+	expect_eq(iova_space_reserve(&space, range(0xfee80000, 0xfeffffff)), 0);
+	expect_eq(iova_space_reserve(&space, range(1ul << 48, TOP)), 0);
 	expect(iova_space_next_usable(&space, 0, &start, &last));
 	expect(start == 0x1000 && last == 0xfedfffff);
 	expect(iova_space_next_usable(&space, last + 1, &start, &last));
@@ -495,7 +484,6 @@ static void every_usable_stretch_at_the_top_agrees(void)
 {
 	unsigned long base = 0 - (unsigned long)PLACES;
 	unsigned int nr = PLACES * PLACES, pick, i, which, covered, f, l;
-	int dev;
 
 	for (pick = 0; pick < nr * nr * nr; pick++) {
 		fresh();
@@ -506,8 +494,7 @@ static void every_usable_stretch_at_the_top_agrees(void)
 			if (f > l)
 				continue;
 			expect_eq(iova_space_reserve(&space,
-						     range(base + f, base + l,
-							   &dev)), 0);
+						     range(base + f, base + l)), 0);
 			covered |= (2u << l) - (1u << f);
 		}
 		every_stretch(covered);
@@ -532,7 +519,7 @@ static const struct host_test tests[] = {
 	T(first_and_next_walk_what_meets_the_range),
 	T(search_finds_the_one_hole_among_thousands),
 	T(check_answers_in_order),
-	T(reserved_ranges_go_with_their_owner),
+	T(reserved_ranges_overlap_and_go_one_by_one),
 	T(reserving_what_is_in_use_fails),
 	T(allowed_ranges_are_swapped_or_left),
 	T(choice_avoids_reserved_taken_and_not_allowed),

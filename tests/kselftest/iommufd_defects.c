@@ -239,6 +239,106 @@ TEST_F(defect, replace_that_fails_takes_back_what_it_reserved)
 	EXPECT_FALSE(leaves_out(self->fd, from, at));
 }
 
+/* The ranges are asked for once, and used again and again. */
+TEST_F(defect, reserved_ranges_go_there_and_back_with_the_group)
+{
+	uint64_t at = BASE + 64 * MiB, also = BASE + 128 * MiB;
+	uint32_t ioas[2], hwpt[2];
+	struct stdev s, t;
+	unsigned int i;
+
+	ioas[0] = self->other;
+	ASSERT_EQ(0, ioas_alloc(self->fd, &ioas[1]));
+	ASSERT_EQ(0, stdev_add_local(self->fd, ioas[0], MOCK_UNIT_ABI, 0,
+				     MOCK_RESERVED_PLAIN, at, &s));
+	ASSERT_EQ(0, stdev_add_local(self->fd, ioas[0], MOCK_UNIT_ABI, s.id,
+				     MOCK_RESERVED_PLAIN, also, &t));
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0, hwpt_alloc(self->fd, s.idev, ioas[i], &hwpt[i]));
+	for (i = 0; i < 12; i++) {
+		uint32_t to = ioas[!(i & 1)], from = ioas[i & 1];
+
+		/* Where it is it stays while it cannot move. */
+		ASSERT_EQ(0, ioas_map_fixed(self->fd, to, RW, self->buf, PAGE,
+					    at));
+		EXPECT_EQ(-EADDRINUSE, stdev_move(self->fd, &s, to));
+		EXPECT_EQ(-EADDRINUSE, stdev_move(self->fd, &s, hwpt[!(i & 1)]));
+		EXPECT_TRUE(leaves_out(self->fd, from, at));
+		EXPECT_FALSE(leaves_out(self->fd, to, at));
+		EXPECT_FALSE(leaves_out(self->fd, to, also));
+		ASSERT_EQ(0, ioas_unmap(self->fd, to, at, PAGE, NULL));
+		ASSERT_EQ(0, fail_attach(self->fd, 1, 1));
+		EXPECT_NE(0, stdev_move(self->fd, &s, to));
+		ASSERT_EQ(0, fail_attach(self->fd, 0, 0));
+		EXPECT_TRUE(leaves_out(self->fd, from, at));
+		EXPECT_FALSE(leaves_out(self->fd, to, at));
+		/* An automatic table, and one that stays. */
+		ASSERT_EQ(0, stdev_move(self->fd, &s,
+					i % 4 < 2 ? to : hwpt[!(i & 1)]));
+		EXPECT_TRUE(leaves_out(self->fd, to, at));
+		EXPECT_TRUE(leaves_out(self->fd, to, also));
+		EXPECT_FALSE(leaves_out(self->fd, from, at));
+		EXPECT_FALSE(leaves_out(self->fd, from, also));
+		EXPECT_EQ(-EINVAL, ioas_map_fixed(self->fd, to, RW, self->buf,
+						  PAGE, at));
+		ASSERT_EQ(0, ioas_map_fixed(self->fd, from, RW, self->buf, PAGE,
+					    at));
+		ASSERT_EQ(0, ioas_unmap(self->fd, from, at, PAGE, NULL));
+		/* within one address space */
+		if (i % 3)
+			continue;
+		ASSERT_EQ(0, stdev_move(self->fd, &s, hwpt[!(i & 1)]));
+		EXPECT_TRUE(leaves_out(self->fd, to, at));
+	}
+	EXPECT_EQ(0, iommufd_destroy(self->fd, t.id));
+	EXPECT_EQ(0, iommufd_destroy(self->fd, s.id));
+	for (i = 0; i < 2; i++) {
+		EXPECT_FALSE(leaves_out(self->fd, ioas[i], at));
+		EXPECT_FALSE(leaves_out(self->fd, ioas[i], also));
+	}
+	EXPECT_EQ(0, iommufd_destroy(self->fd, hwpt[0]));
+	EXPECT_EQ(0, iommufd_destroy(self->fd, hwpt[1]));
+	EXPECT_EQ(0, iommufd_destroy(self->fd, ioas[1]));
+}
+
+/* As if plugged in: its range was not there when the group was asked. */
+TEST_F(defect, reserved_range_of_a_device_that_joins_late_is_kept_free)
+{
+	uint64_t at = BASE + 64 * MiB;
+	struct stdev t;
+
+	/* There and back, so that the group has what it takes to go. */
+	ASSERT_EQ(0, stdev_move(self->fd, &self->s, self->other));
+	ASSERT_EQ(0, stdev_move(self->fd, &self->s, self->ioas));
+	ASSERT_EQ(0, ioas_map_fixed(self->fd, self->ioas, RW, self->buf, PAGE,
+				    at));
+	EXPECT_EQ(-EADDRINUSE, stdev_add_local(self->fd, self->ioas,
+					       MOCK_UNIT_ABI, self->s.id,
+					       MOCK_RESERVED_PLAIN, at, &t));
+	EXPECT_FALSE(leaves_out(self->fd, self->ioas, at));
+	EXPECT_EQ(0, check_map(self->fd, self->s.hwpt, at, PAGE, self->buf));
+	ASSERT_EQ(0, ioas_unmap(self->fd, self->ioas, at, PAGE, NULL));
+	ASSERT_EQ(0, fail_attach(self->fd, 1, 1));
+	EXPECT_NE(0, stdev_add_local(self->fd, self->ioas, MOCK_UNIT_ABI,
+				     self->s.id, MOCK_RESERVED_PLAIN, at, &t));
+	ASSERT_EQ(0, fail_attach(self->fd, 0, 0));
+	EXPECT_FALSE(leaves_out(self->fd, self->ioas, at));
+
+	ASSERT_EQ(0, stdev_add_local(self->fd, self->ioas, MOCK_UNIT_ABI,
+				     self->s.id, MOCK_RESERVED_PLAIN, at, &t));
+	EXPECT_TRUE(leaves_out(self->fd, self->ioas, at));
+	ASSERT_EQ(0, stdev_move(self->fd, &self->s, self->other));
+	EXPECT_FALSE(leaves_out(self->fd, self->ioas, at));
+	EXPECT_TRUE(leaves_out(self->fd, self->other, at));
+	/* It leaves; the next move knows. */
+	EXPECT_EQ(0, iommufd_destroy(self->fd, t.id));
+	ASSERT_EQ(0, stdev_move(self->fd, &self->s, self->ioas));
+	EXPECT_FALSE(leaves_out(self->fd, self->ioas, at));
+	EXPECT_FALSE(leaves_out(self->fd, self->other, at));
+	ASSERT_EQ(0, ioas_map_fixed(self->fd, self->ioas, RW, self->buf, PAGE,
+				    at));
+}
+
 /*
  * Addresses
  */
