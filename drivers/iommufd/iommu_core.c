@@ -587,13 +587,6 @@ static void unmap_nothing_yet(struct core_unmap *unmap)
 	unmap->gather.queued = true;
 }
 
-static void unmap_begin(struct core_unmap *unmap, struct iommu_domain *domain)
-{
-	unmap->domain = domain;
-	unmap->ok = true;
-	unmap_nothing_yet(unmap);
-}
-
 /*
  * Flushing the whole table is no substitute for flushing a range: under a hypervisor
  * Intel's leaves out the devices' own TLBs. It comes first where the range is too
@@ -637,9 +630,15 @@ static void unmap_flush(struct core_unmap *unmap)
 	iommu_iotlb_sync(unmap->domain, gather);
 }
 
-static __always_inline
-void unmap_range(struct core_unmap *unmap, unsigned long iova,
-		 unsigned long length)
+void core_unmap_begin(struct core_unmap *unmap, struct iommu_domain *domain)
+{
+	unmap->domain = domain;
+	unmap->ok = true;
+	unmap_nothing_yet(unmap);
+}
+
+void core_unmap_range(struct core_unmap *unmap, unsigned long iova,
+		      unsigned long length)
 {
 	unsigned long last = iova + (length - 1), step_last;
 
@@ -661,17 +660,6 @@ void unmap_range(struct core_unmap *unmap, unsigned long iova,
 			return;
 		cond_resched();
 	}
-}
-
-void core_unmap_begin(struct core_unmap *unmap, struct iommu_domain *domain)
-{
-	unmap_begin(unmap, domain);
-}
-
-void core_unmap_range(struct core_unmap *unmap, unsigned long iova,
-		      unsigned long length)
-{
-	unmap_range(unmap, iova, length);
 }
 
 bool core_unmap_end(struct core_unmap *unmap)
@@ -705,10 +693,9 @@ bool core_unmap(struct iommu_domain *domain, unsigned long iova,
 
 	if (is_page(domain, iova, length))
 		return unmap_page(domain, iova);
-	unmap_begin(&unmap, domain);
-	unmap_range(&unmap, iova, length);
-	unmap_flush(&unmap);
-	return unmap.ok;
+	core_unmap_begin(&unmap, domain);
+	core_unmap_range(&unmap, iova, length);
+	return core_unmap_end(&unmap);
 }
 
 static void free_reserved(struct list_head *regions)
