@@ -54,35 +54,54 @@ static inline int qmp_line(int fd, char *line, size_t size)
 	return 0;
 }
 
-/* @arguments: the JSON object. 0, -EPERM when QEMU says no, or -errno. */
-static inline int __attribute__((format(printf, 3, 4)))
-qmp(int fd, const char *command, const char *arguments, ...)
+/* @line: QEMU's answer. 0, -EPERM when it says no, or -errno. */
+static inline int qmp_ask(int fd, const char *command, const char *text,
+			  char line[static 4096])
 {
 	static unsigned int last_id;
-	char line[4096], id[32], text[512];
-	va_list args;
+	char id[32];
 	int rc, length;
 
 	/* Unique among the processes that have had the port. */
 	snprintf(id, sizeof(id), "\"%d-%u\"", getpid(), ++last_id);
-	va_start(args, arguments);
-	vsnprintf(text, sizeof(text), arguments, args);
-	va_end(args);
-	length = snprintf(line, sizeof(line),
+	length = snprintf(line, 4096,
 			  "{\"execute\":\"%s\",\"id\":%s,\"arguments\":%s}\n",
 			  command, id, text);
 	if (write(fd, line, length) != length)
 		return -EIO;
 	do {
-		rc = qmp_line(fd, line, sizeof(line));
+		rc = qmp_line(fd, line, 4096);
 		if (rc)
 			return rc;
 	} while (!strstr(line, id));
-	if (!strstr(line, "\"return\"")) {
+	return strstr(line, "\"return\"") ? 0 : -EPERM;
+}
+
+/* @arguments: the JSON object. As qmp_ask(), and tells what QEMU said to refuse it. */
+static inline int __attribute__((format(printf, 3, 4)))
+qmp(int fd, const char *command, const char *arguments, ...)
+{
+	char line[4096], text[512];
+	va_list args;
+	int rc;
+
+	va_start(args, arguments);
+	vsnprintf(text, sizeof(text), arguments, args);
+	va_end(args);
+	rc = qmp_ask(fd, command, text, line);
+	if (rc == -EPERM)
 		fprintf(stderr, "# %s %s: %s\n", command, text, line);
-		return -EPERM;
-	}
-	return 0;
+	return rc;
+}
+
+/* Does the machine have the device @id? */
+static inline bool qmp_has(int fd, const char *id)
+{
+	char line[4096], text[128];
+
+	snprintf(text, sizeof(text),
+		 "{\"path\":\"/machine/peripheral/%.60s\",\"property\":\"type\"}", id);
+	return !qmp_ask(fd, "qom-get", text, line);
 }
 
 #endif

@@ -48,11 +48,14 @@ static int wait_for(const char *bdf, bool there, const char *slot)
 
 /* ---- hot-unplug ---- */
 
-/* How QEMU makes the device of a slot again. The order is that of the slots. */
+/*
+ * How QEMU makes the device of a slot again. The order is that of the slots. (share-rw: the
+ * controller before may keep its disk for a while.)
+ */
 static const char *const plugged[] = {
 	"{\"driver\":\"edu\",\"id\":\"edu-a\",\"bus\":\"port-a\",\"dma_mask\":4294967295}",
 	"{\"driver\":\"edu\",\"id\":\"edu-b\",\"bus\":\"port-b\",\"dma_mask\":4294967295}",
-	"{\"driver\":\"nvme\",\"id\":\"nvme-c\",\"bus\":\"port-c\",\"serial\":\"c\",\"drive\":\"disk1\",\"max_ioqpairs\":2,\"msix_qsize\":3}",
+	"{\"driver\":\"nvme\",\"id\":\"nvme-c\",\"bus\":\"port-c\",\"serial\":\"c\",\"drive\":\"disk1\",\"share-rw\":true,\"max_ioqpairs\":2,\"msix_qsize\":3}",
 };
 static const char *const plugged_ids[] = { "edu-a", "edu-b", "nvme-c" };
 static const char *const plugged_slots[] = {
@@ -60,17 +63,24 @@ static const char *const plugged_slots[] = {
 	"/sys/bus/pci/slots/23/power",
 };
 
+/*
+ * The guest has let go of it some time before the machine has. Not one refused device_add
+ * that need not be: each makes QEMU wait for all its threads, and it can wait for ever.
+ */
 static int plug(int monitor, int nr)
 {
 	int i, rc = -EPERM;
 
+	for (i = 0; qmp_has(monitor, plugged_ids[nr]) && i < 300; i++)
+		usleep(200000);
 	/*
-	 * The guest has let go of it some time before the machine has. (Not too often:
-	 * each time QEMU waits for all its threads.)
+	 * The driver of the slot has the removal to deal with. It would take the
+	 * new device's coming for a part of that, and switch it off.
 	 */
-	for (i = 0; rc == -EPERM && i < 60; i++) {
+	usleep(2500000 * shared->patience);
+	for (i = 0; rc == -EPERM && i < 10; i++) {
 		if (i)
-			sleep(1);
+			sleep(3);
 		rc = qmp(monitor, "device_add", "%s", plugged[nr]);
 	}
 	return rc;
@@ -122,17 +132,14 @@ void hotplug(struct chance *chance, int arg)
 			atomic_fetch_add(&shared->churn[UNPLUGS], 1);
 		else
 			report("unplug %s: %s", slot->name, strerror(-rc));
-		/*
-		 * The driver of the slot has the removal to deal with. It would take
-		 * the new device's coming for a part of that, and switch it off.
-		 */
-		usleep(2500000 * shared->patience);
 		pause_ms(chance, 500);
 		rc = plug(monitor, which);
 		rc = rc ?: wait_for(slot->name, true, plugged_slots[which]);
 		/* Still not: pull it out of the slot that is off, and once more. */
 		for (i = 0; rc == -ETIMEDOUT && i < 3; i++) {
-			qmp(monitor, "device_del", "{\"id\":\"%s\"}", plugged_ids[which]);
+			if (qmp_has(monitor, plugged_ids[which]))
+				qmp(monitor, "device_del", "{\"id\":\"%s\"}",
+				    plugged_ids[which]);
 			sleep(6);
 			rc = plug(monitor, which);
 			rc = rc ?: wait_for(slot->name, true, plugged_slots[which]);
