@@ -18,6 +18,7 @@
 #        newer-kernel         tool and examples on 6.12's own iommufd (fetches 270 MB)
 #        matrix               the tests on other kernels, IOMMUs, machines: tests/vm/matrix
 #        test-debug           tests/vm/ring3: the same on a debug kernel, coverage
+#        kcsan                tests/vm/kcsan: the races on a kernel that looks for data races
 #        test-variants        builds with parts left out, and what is in them
 #        bench                what mapping costs, held against tests/bench/baseline.tsv
 #        lint                 see tests/lint/run
@@ -198,6 +199,18 @@ test-debug: debug-modules tools examples kselftest
 	tests/vm/ring --table tests/vm/ring3 --jobs 2
 	tests/debug/coverage
 
+# Another kernel, built and cached in the same way. -g, so that a report's addresses
+# have lines (tests/debug/lines).
+kcsan-modules:
+	@dir=$$(tests/debug/kcsan --kdir) && $(MAKE) modules KDIR=$$dir KCFLAGS=-g && \
+		$(MAKE) modules KDIR=$$dir TEST=1 KCFLAGS=-g && \
+		for ko in iommufd vfio; do nm $(top)/$$(cat $$dir/include/config/kernel.release)/modules/$$ko.ko | \
+			grep -q 'U __tsan_' || { echo "$$ko.ko is not instrumented" >&2; exit 1; }; done
+
+kcsan: kcsan-modules kselftest
+	tests/vm/ring --table tests/vm/kcsan
+	@cat $(top)/logs/kcsan/*/stderr | grep '^# kcsan:'
+
 test-variants: modules
 	tests/variants
 
@@ -256,4 +269,4 @@ clean:
 
 .PHONY: all kdir print-kdir print-modules mirror modules sparse tools examples kselftest clients test-host fuzz \
 	test-vm debug-modules test-races test-debug lint static deb bench install uninstall clean
-.PHONY: newer-kernel samples test-variants test-packages docs fuzz-vm fuzz-vm-stock fuzz-programs soak-program soak matrix flavour-modules
+.PHONY: newer-kernel kcsan kcsan-modules samples test-variants test-packages docs fuzz-vm fuzz-vm-stock fuzz-programs soak-program soak matrix flavour-modules
