@@ -5,7 +5,7 @@
 #   awk -f kcsan.awk kcsan-known <log>
 #
 # A report stands between two lines of ====. It is "ours" if a stack of it goes
-# through our modules, unless its title is in kcsan-known (one regular expression
+# through our modules (what an interrupt came upon is no part of it), unless its title is in kcsan-known (one regular expression
 # a line, # and why): then it is "known". All others are the kernel's own. Prints
 # the reports that are ours, each after a line "ours <title>", then for the rest
 # "known <number> <title>" and "kernel <number> <title>", and last a line "total".
@@ -34,7 +34,11 @@ text ~ /^=====+$/ {
 inside && text ~ /^BUG: KCSAN: / { title = substr(text, 13) }
 inside {
 	report = report text "\n"
-	if (text ~ /\[(iommufd|vfio|vcopy)\]/)
+	if (text ~ /^ asm_(sysvec|common_interrupt)/)
+		interrupted = 1
+	if (text !~ /^ /)
+		interrupted = 0
+	if (!interrupted && text ~ /\[(iommufd|vfio|vcopy)\]/)
 		mine = 1
 }
 
