@@ -1228,13 +1228,16 @@ TEST_F_TIMEOUT(space, access, SWEEP_TIMEOUT)
 	sweep(_metadata, w, &(struct scenario){
 		"write by an access", call_rw, nothing });
 	w->flags = 0;
+	/* A file of its own, whose parts the kernel may have kept from the last. */
 	sweep(_metadata, w, &(struct scenario){
 		"making an access", call_access_open, undo_access_open,
-		.starve = true });
+		.starve = true,
+		.irregular = true });
 	w->flags = MOCK_ACCESS_PINS;
 	sweep(_metadata, w, &(struct scenario){
 		"making a pinning access", call_access_open,
-		undo_access_open });
+		undo_access_open,
+		.irregular = true });
 	ASSERT_EQ(0, call_access_open(w));
 	sweep(_metadata, w, &(struct scenario){
 		"pinning", call_pin, undo_pin,
