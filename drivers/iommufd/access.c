@@ -525,24 +525,27 @@ static void access_change(struct iommufd_access *access,
 		access_set_ioas(access, to->ioas);
 }
 
+static int access_link(struct iommufd_access *access, u32 ioas_id)
+{
+	struct access_link *link = access_link_alloc(access, ioas_id);
+
+	if (IS_ERR(link))
+		return PTR_ERR(link);
+	access_change(access, link);
+	return 0;
+}
+
 static int access_attach(struct iommufd_access *access, u32 ioas_id)
 {
-	struct access_link *link;
-	int rc = 0;
+	int rc;
 
 	mutex_lock(&access->change_lock);
-	if (access->link) {
+	if (access->link)
 		rc = reason_set(access->ictx, -EBUSY,
 				"access %u is attached already, to IOAS %u",
 				access->obj.id, access->link->ioas->obj.id);
-		goto out_unlock;
-	}
-	link = access_link_alloc(access, ioas_id);
-	if (IS_ERR(link))
-		rc = PTR_ERR(link);
 	else
-		access_change(access, link);
-out_unlock:
+		rc = access_link(access, ioas_id);
 	mutex_unlock(&access->change_lock);
 	return rc;
 }
@@ -558,24 +561,15 @@ EXPORT_SYMBOL_GPL(iommufd_access_attach);
 
 static int access_replace(struct iommufd_access *access, u32 ioas_id)
 {
-	struct access_link *link;
 	int rc = 0;
 
 	mutex_lock(&access->change_lock);
-	if (!access->link) {
+	if (!access->link)
 		rc = reason_set(access->ictx, -ENOENT,
 				"access %u is attached to nothing",
 				access->obj.id);
-		goto out_unlock;
-	}
-	if (access->link->ioas->obj.id == ioas_id)
-		goto out_unlock;
-	link = access_link_alloc(access, ioas_id);
-	if (IS_ERR(link))
-		rc = PTR_ERR(link);
-	else
-		access_change(access, link);
-out_unlock:
+	else if (access->link->ioas->obj.id != ioas_id)
+		rc = access_link(access, ioas_id);
 	mutex_unlock(&access->change_lock);
 	return rc;
 }

@@ -574,50 +574,27 @@ int explain_group(struct device_group *dgroup)
 			  dgroup->hwpt->ioas->obj.id);
 }
 
-static int idev_attach(struct iommufd_device *idev, u32 *pt_id)
+static int idev_attach(struct iommufd_device *idev, const struct target *target)
 {
 	struct device_group *dgroup = idev->dgroup;
-	struct target target;
 	int rc;
 
-	rc = target_get(idev->ictx, *pt_id, &target);
-	if (rc)
-		return rc;
-	if (mutex_lock_killable(&dgroup->lock)) {
-		rc = -EINTR;
-		goto out_put;
-	}
 	if (idev->attached)
 		rc = reason_set(idev->ictx, -EBUSY,
 				"device %u is attached already, to HWPT %u",
 				idev->obj.id, dgroup->hwpt->obj.id);
 	else if (!dgroup->nr_attached)
-		rc = dgroup_attach(dgroup, &target);
-	else if (!target_is_here(&target, dgroup))
+		rc = dgroup_attach(dgroup, target);
+	else if (!target_is_here(target, dgroup))
 		rc = explain_group(dgroup);
 	else
 		rc = dgroup_attach_other(dgroup, idev->dev);
 	if (!rc) {
 		WRITE_ONCE(idev->attached, true);
 		dgroup->nr_attached++;
-		*pt_id = dgroup->hwpt->obj.id;
 	}
-	mutex_unlock(&dgroup->lock);
-out_put:
-	target_put(idev->ictx, &target);
 	return rc;
 }
-
-int iommufd_device_attach(struct iommufd_device *idev, u32 *pt_id)
-{
-	unsigned long since = reason_begin(idev->ictx);
-	u32 asked = *pt_id;
-	int rc = idev_attach(idev, pt_id);
-
-	trace_iommufd_attach(idev, asked, rc);
-	return reason_end(idev->ictx, since, "device-attach", rc);
-}
-EXPORT_SYMBOL_GPL(iommufd_device_attach);
 
 static int dgroup_replace(struct device_group *dgroup,
 			  const struct target *target)
@@ -662,7 +639,20 @@ err_unreserve:
 	return rc;
 }
 
-static int idev_replace(struct iommufd_device *idev, u32 *pt_id)
+static int idev_replace(struct iommufd_device *idev, const struct target *target)
+{
+	if (!idev->attached)
+		return reason_set(idev->ictx, -EINVAL, "device %u is not attached",
+				  idev->obj.id);
+	return dgroup_replace(idev->dgroup, target);
+}
+
+typedef int (*idev_change_fn)(struct iommufd_device *idev,
+			      const struct target *target);
+
+/* @pt_id: a HWPT or an IOAS, then the HWPT */
+static int idev_change(struct iommufd_device *idev, u32 *pt_id,
+		       idev_change_fn change)
 {
 	struct device_group *dgroup = idev->dgroup;
 	struct target target;
@@ -675,11 +665,7 @@ static int idev_replace(struct iommufd_device *idev, u32 *pt_id)
 		rc = -EINTR;
 		goto out_put;
 	}
-	if (idev->attached)
-		rc = dgroup_replace(dgroup, &target);
-	else
-		rc = reason_set(idev->ictx, -EINVAL,
-				"device %u is not attached", idev->obj.id);
+	rc = change(idev, &target);
 	if (!rc)
 		*pt_id = dgroup->hwpt->obj.id;
 	mutex_unlock(&dgroup->lock);
@@ -688,11 +674,22 @@ out_put:
 	return rc;
 }
 
+int iommufd_device_attach(struct iommufd_device *idev, u32 *pt_id)
+{
+	unsigned long since = reason_begin(idev->ictx);
+	u32 asked = *pt_id;
+	int rc = idev_change(idev, pt_id, idev_attach);
+
+	trace_iommufd_attach(idev, asked, rc);
+	return reason_end(idev->ictx, since, "device-attach", rc);
+}
+EXPORT_SYMBOL_GPL(iommufd_device_attach);
+
 int iommufd_device_replace(struct iommufd_device *idev, u32 *pt_id)
 {
 	unsigned long since = reason_begin(idev->ictx);
 	u32 asked = *pt_id;
-	int rc = idev_replace(idev, pt_id);
+	int rc = idev_change(idev, pt_id, idev_replace);
 
 	trace_iommufd_replace(idev, asked, rc);
 	return reason_end(idev->ictx, since, "device-replace", rc);
