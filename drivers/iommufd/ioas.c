@@ -1538,6 +1538,10 @@ static int chain_leave(struct ioas *ioas, unsigned long start,
 		next = NULL;
 		if (area->iova.last < last) {
 			next = area_next(area, last);
+			if (fatal_signal_pending(current)) {
+				rc = -EINTR;
+				goto err_stay;
+			}
 			cond_resched();
 		}
 	}
@@ -1584,6 +1588,57 @@ static int chain_unpin(struct ioas *ioas, struct area *chain)
 	return 0;
 }
 
+/*
+ * Between two looks at whether we are killed go so many areas: some milliseconds.
+ * To begin with that has its price, as areas must then leave the tree one by one
+ * though all are going: what ends within a tenth of a second is done at once.
+ */
+#define UNMAP_BURST	4096
+#define UNMAP_AT_ONCE	65536	/* entered in one page table */
+
+/* The first areas of what is left to be unmapped, of which there are more. */
+static void leaving_cut(struct leaving *rest, struct leaving *burst)
+{
+	struct area *last = rest->chain;
+
+	burst->chain = rest->chain;
+	burst->length = area_length(last);
+	for (burst->nr = 1; burst->nr < UNMAP_BURST; burst->nr++) {
+		last = chain_next(last);
+		burst->length += area_length(last);
+	}
+	rest->chain = last->next;
+	rest->nr -= burst->nr;
+	rest->length -= burst->length;
+	last->next = NULL;
+}
+
+/* Unmap very many, and count the bytes. When killed, ready what is left. */
+static noinline __cold
+int leaving_remove(struct ioas *ioas, struct leaving *rest, u64 *length)
+{
+	struct leaving burst;
+	int rc = 0, rc_burst;
+
+	while (rest->nr > UNMAP_BURST) {
+		leaving_cut(rest, &burst);
+		rc_burst = chain_remove(ioas, &burst);
+		if (rc_burst)
+			rc = rc_burst;
+		else
+			*length += burst.length;
+		if (fatal_signal_pending(current)) {
+			chain_ready(ioas, rest->chain);
+			return -EINTR;
+		}
+	}
+	rc_burst = chain_remove(ioas, rest);
+	if (rc_burst)
+		return rc_burst;
+	*length += rest->length;
+	return rc;
+}
+
 /* Told first: to take away cannot fail, but nor can it be undone. */
 int ioas_unmap(struct ioas *ioas, unsigned long start, unsigned long last,
 	       enum ioas_unmap_mode mode, u64 *length, u64 __user *told)
@@ -1596,16 +1651,22 @@ int ioas_unmap(struct ioas *ioas, unsigned long start, unsigned long last,
 	rc = chain_leave(ioas, start, last, mode, &leaving);
 	if (rc || !leaving.chain)
 		goto out_unlock;
-	*length += leaving.length;
 	if (told)
-		rc = put_user(*length, told);
+		rc = put_user(leaving.length, told);
 	if (!rc)
 		rc = chain_unpin(ioas, leaving.chain);
 	if (rc) {
 		chain_ready(ioas, leaving.chain);
 		goto out_unlock;
 	}
+	if (unlikely(leaving.nr > UNMAP_BURST &&
+		     leaving.nr * max(ioas->nr_hwpts, 1U) > UNMAP_AT_ONCE)) {
+		rc = leaving_remove(ioas, &leaving, length);
+		goto out_unlock;
+	}
 	rc = chain_remove(ioas, &leaving);
+	if (!rc)
+		*length += leaving.length;
 out_unlock:
 	up_read(&ioas->tables_sem);
 	return rc;
@@ -1655,7 +1716,7 @@ int ioas_ioctl_unmap(struct iommufd_ucmd *ucmd)
 		else
 			rc = put_user(length, &user->length);
 	}
-	trace_iommufd_unmap(ioas, start, last, rc ? 0 : length, rc);
+	trace_iommufd_unmap(ioas, start, last, length, rc);
 	ioas_unuse(ioas);
 	return rc;
 }

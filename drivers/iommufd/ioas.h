@@ -171,10 +171,11 @@ enum ioas_unmap_mode {
 };
 
 /*
- * Unmap, and tell how many bytes, 0 when nothing is mapped there. -EBUSY when
- * something there is being mapped or unmapped, -EINTR, -EIO; nothing has changed
- * then. With @told userspace is told before anything that is there is unmapped:
- * -EFAULT.
+ * Unmap, and add how many bytes to @length: none when nothing is mapped there.
+ * -EBUSY when something there is being mapped or unmapped; -EINTR; -EIO. Nothing
+ * has changed then, but when the caller is killed amid very many areas: some are
+ * unmapped, the others are not, and @length tells. With @told userspace is told
+ * before anything that is there is unmapped: -EFAULT.
  */
 int ioas_unmap(struct ioas *ioas, unsigned long start, unsigned long last,
 	       enum ioas_unmap_mode mode, u64 *length, u64 __user *told);

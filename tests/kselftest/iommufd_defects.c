@@ -1183,6 +1183,101 @@ TEST_F_TIMEOUT(defect, process_killed_in_a_long_map_leaves_nothing, 300)
 	}
 }
 
+#define NR_MANY		32768UL		/* in three page tables: not at once */
+
+struct many {
+	int fd;
+	uint32_t ioas, other, hwpts[3];
+	const void *va;
+};
+
+static int map_many(const struct many *m)
+{
+	uint64_t i;
+	int rc = 0;
+
+	for (i = 0; i < NR_MANY; i++)
+		rc |= ioas_map_fixed(m->fd, m->ioas, RW, (void *)m->va, PAGE,
+				     BASE + i * PAGE);
+	return rc;
+}
+
+/* Is it mapped? -1 when the address space and its page tables disagree. */
+static int is_there(const struct many *m, uint64_t iova)
+{
+	int rc = ioas_copy_fixed(m->fd, RW, m->other, BASE, m->ioas, iova, PAGE);
+	int i;
+
+	if (rc && rc != -ENOENT)
+		return -1;
+	for (i = 0; i < 3; i++)
+		if (check_map(m->fd, m->hwpts[i], iova, PAGE, m->va) !=
+		    (rc ? -EIO : 0))
+			return -1;
+	if (!rc && ioas_unmap(m->fd, m->other, BASE, PAGE, NULL))
+		return -1;
+	return !rc;
+}
+
+/*
+ * It unmaps some, and ends. Who has the file too finds each mapping whole or
+ * gone: in the address space, in all page tables, in the counts of pins.
+ */
+TEST_F_TIMEOUT(defect, process_killed_in_a_long_unmap_leaves_whole_mappings, 600)
+{
+	struct many m = {
+		.fd = self->fd,
+		.ioas = self->ioas,
+		.other = self->other,
+		.hwpts[0] = self->s.hwpt,
+		.va = self->buf,
+	};
+	const long all = NR_MANY, kb = vm_pin();
+	long there = 0, left = 0, i;
+	uint64_t unmapped = 0;
+	int attempt, is, rc = 0;
+	pid_t pid;
+
+	for (i = 1; i < 3; i++)
+		ASSERT_EQ(0, hwpt_alloc(self->fd, self->s.idev, self->ioas,
+					&m.hwpts[i]));
+	/* It may be through before it is killed. */
+	for (attempt = 0; attempt < 20 && !left; attempt++) {
+		ASSERT_EQ(0, map_many(&m));
+		ASSERT_EQ(self->pins + all, pinned_now());
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid)
+			_exit(-ioas_unmap_all(self->fd, self->ioas, NULL));
+		while (pinned_now() == self->pins + all)
+			;
+		ASSERT_EQ(0, kill(pid, SIGKILL));
+		rc = reap(pid, 60);
+		left = pinned_now() - self->pins;
+	}
+	TH_LOG("%ld of %ld mappings were left, attempt %d", left, all, attempt);
+	ASSERT_LT(0, left);
+	EXPECT_GT(all, left);
+	EXPECT_EQ(1000 + SIGKILL, rc);
+	EXPECT_EQ(kb + left * 4, vm_pin());
+	for (i = 0; i < all; i++) {
+		is = is_there(&m, BASE + i * PAGE);
+		ASSERT_LE(0, is) TH_LOG("mapping %ld", i);
+		there += is;
+	}
+	EXPECT_EQ(left, there);
+	ASSERT_EQ(0, ioas_unmap_all(self->fd, self->ioas, &unmapped));
+	EXPECT_EQ(left * PAGE, unmapped);
+	EXPECT_EQ(self->pins, pinned_now());
+	EXPECT_EQ(kb, vm_pin());
+	/* The place is free. */
+	ASSERT_EQ(0, map_many(&m));
+	EXPECT_EQ(self->pins + all, pinned_now());
+	ASSERT_EQ(0, ioas_unmap_all(self->fd, self->ioas, NULL));
+	for (i = 1; i < 3; i++)
+		ASSERT_EQ(0, iommufd_destroy(self->fd, m.hwpts[i]));
+}
+
 enum slow_call { SLOW_MAP, SLOW_COPY, SLOW_ATTACH, SLOW_ALLOC, SLOW_PIN,
 		 NR_SLOW };
 

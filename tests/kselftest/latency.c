@@ -481,6 +481,7 @@ static void logging(char *p)
 struct victim {
 	uint32_t ioas, other;
 	char *p;
+	long pins;		/* with nothing mapped */
 };
 
 static void killed_map(struct victim *v)
@@ -537,6 +538,21 @@ static void killed(const char *name, void (*call)(struct victim *v),
 	result(WIFSIGNALED(status) && took / 1e6 <= KILL_LIMIT_MS, name);
 }
 
+/* Others, who have the file too, find them as they were, and pinned. */
+static void some_are_left(struct victim *v)
+{
+	long pins = pinned_now() - v->pins;
+	uint64_t left = 0;
+
+	must("unmap", ioas_unmap_all(iommufd, v->ioas, &left));
+	diag("%lu of %u mappings were left, %ld pins", left / PAGE, nr_mappings,
+	     pins);
+	result(left && left < nr_mappings * PAGE,
+	       "an_unmap_killed_on_the_way_leaves_the_rest");
+	result(pins * PAGE == left && pinned_now() == v->pins,
+	       "the_rest_is_pinned_until_it_is_unmapped");
+}
+
 static void kills(char *p)
 {
 	struct victim v = { .ioas = new_ioas(), .other = new_ioas(), .p = p };
@@ -547,13 +563,19 @@ static void kills(char *p)
 	must("detach", vfio_detach(dev));
 	must("unmap", ioas_unmap_all(iommufd, v.ioas, NULL));
 
+	v.pins = pinned_now();
 	map_pages(v.ioas, p, PAGE);
 	killed("killed_in_an_attach", killed_attach, &v, 20);
 	must("attach", vfio_attach(dev, v.other, NULL));
 	killed("killed_at_the_begin_of_a_copy", killed_copy, &v, 2);
 	killed("killed_in_a_copy", killed_copy, &v, 20);
-	must("detach", vfio_detach(dev));
+	must("replace", vfio_attach(dev, v.ioas, NULL));
 	killed("killed_at_the_begin_of_an_unmap", killed_unmap, &v, 1);
+	result(pinned_now() == v.pins + nr_mappings,
+	       "an_unmap_killed_at_the_begin_unmaps_nothing");
+	killed("killed_amid_an_unmap", killed_unmap, &v, 40);
+	some_are_left(&v);
+	must("detach", vfio_detach(dev));
 	must("destroy", iommufd_destroy(iommufd, v.ioas));
 	must("destroy", iommufd_destroy(iommufd, v.other));
 	be_urgent(false);

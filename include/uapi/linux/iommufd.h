@@ -300,7 +300,9 @@ struct iommu_ioas_copy {
  *
  * Removes all mappings in the range; there may be gaps. A mapping goes as a
  * whole or not at all. IOVA 0 with length 2^64-1 means everything, and is fine
- * on an empty IOAS. On return no device reaches the memory any more.
+ * on an empty IOAS. On return no device reaches the memory any more. A caller
+ * who is killed among very many mappings may have removed some of them; no
+ * device reaches the memory of those.
  *
  * EINVAL: length 0.
  * EOVERFLOW: the range goes past the end of 64 bits.
