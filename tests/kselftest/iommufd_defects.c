@@ -1136,13 +1136,22 @@ static long pinned_ever(void)
 	return acquired;
 }
 
+/* So many bytes, or this part of the machine's memory if that is less; whole MiB */
+static size_t memory_share(size_t most, unsigned int part)
+{
+	size_t share = sysconf(_SC_PHYS_PAGES) * PAGE / part & -MiB;
+
+	return share < most ? share : most;
+}
+
 /*
  * Memory that is there is pinned without a look at signals, the other is faulted
  * in, which does look: both end before their time.
  */
 TEST_F_TIMEOUT(defect, process_killed_in_a_long_map_leaves_nothing, 300)
 {
-	size_t length = 512 * MiB;
+	/* Takes long, and leaves a small machine the rest of its memory. */
+	size_t length = memory_share(512 * MiB, 4);
 	long before;
 	pid_t pid;
 	void *p;

@@ -567,6 +567,13 @@ static void *be_busy(void *arg)
 	return NULL;
 }
 
+static bool all_ran(const struct busy *busy, int nr)
+{
+	while (nr && *(volatile long *)&busy[nr - 1].rounds)
+		nr--;
+	return !nr;
+}
+
 TEST_F_TIMEOUT(process, changes_while_files_are_mapped_lose_no_page, 120)
 {
 	volatile bool stop = false;
@@ -590,7 +597,8 @@ TEST_F_TIMEOUT(process, changes_while_files_are_mapped_lose_no_page, 120)
 		ASSERT_EQ(0, pthread_create(&busy[i].thread, NULL, be_busy,
 					    &busy[i]));
 	}
-	for (changes = 0; changes < 400; changes++) {
+	/* At least until all have been at it: they are not always let run soon. */
+	for (changes = 0; changes < 400 || (changes < 40000 && !all_ran(busy, 3)); changes++) {
 		ASSERT_EQ(0, child_do(&child[changes % 2], CHANGE));
 	}
 	stop = true;
