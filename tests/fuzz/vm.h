@@ -3,6 +3,7 @@
  * The parts of vm_fuzz, and what they share. vm_fuzz.c tells the model.
  *
  *	vm_calls.c	the table of calls, what their arguments mean, doing one
+ *	vm_aim.c	what calls made, and calls that use it
  *	vm_program.c	programs: as text, by chance, changed; the corpus
  *	vm_cover.c	which edges of our modules were taken
  *	vm_run.c	an executor: the process that runs one program after the other
@@ -27,10 +28,18 @@
 #define NR_ERRNO	134
 #define MAX_KINDS	128
 
+/* ---- where memory is ---- */
+
+#define ARENA_ADDRESS	0x20000000UL
+#define NR_ARENA	64U	/* pages */
+#define BIG_ADDRESS	0x20200000UL
+#define NR_FILE		16U	/* pages of the memfd */
+
 /* ---- programs ---- */
 
+/* aim: 0, or it is changed to meet what is there, the (aim - 1)-th last range */
 struct call {
-	unsigned char what, thread, second, fault, args[NR_ARGS];
+	unsigned char what, thread, second, fault, aim, args[NR_ARGS];
 };
 
 struct program {
@@ -55,6 +64,12 @@ enum slot {
 	IOMMU, DEVICE, GROUP, CONTAINER, MEMFD, ACCESS, STREAM, EVENT, KVM, NR_SLOTS
 };
 
+/* Kinds of IDs. The last NR_IDS of each are remembered. */
+enum class { IOAS = 1, HWPT, DEV, STDEV, PINNED, NR_CLASSES };
+#define NR_IDS	4U
+
+/* The open file of a place, or -1; of @second the last bit counts. */
+int get_fd(unsigned int slot, unsigned int second);
 unsigned int nr_kinds(void);
 const char *kind_name(unsigned int what);
 unsigned int kind_weight(unsigned int what);
@@ -78,6 +93,19 @@ void calls_forget(void);
 /* Returns what the call did, or -errno; -EBADF: there is no file to do it with. */
 long call_run(const struct call *call, const struct program *rest, unsigned int at);
 void call_inherited(int argc, char **argv);
+
+/* ---- aiming ---- */
+
+void aim_reset(void);
+void aim_closed(unsigned int slot, unsigned int second);
+unsigned int aim_second(unsigned long cmd, unsigned int second);
+bool aim(unsigned long cmd, void *buffer, unsigned int second, unsigned int n,
+	 const unsigned char *args);
+uint32_t aim_pt(unsigned long cmd, const void *buffer);
+void learn(unsigned long cmd, const void *buffer, unsigned int second, uint32_t pt);
+void learn_absent(unsigned long cmd, const void *buffer, unsigned int second);
+void made_add(unsigned int class, unsigned int space, uint32_t id, uint32_t of);
+uint32_t made_any(unsigned int class, unsigned int i, bool given);
 
 /* ---- coverage ---- */
 
@@ -117,7 +145,7 @@ struct executor {
 
 struct shared {
 	bool stop, kcov, profile;
-	unsigned long kills, forks;
+	unsigned long kills, forks, aimed, aimed_ok;
 	struct kind_count kinds[MAX_KINDS];
 	struct executor executors[MAX_EXECUTORS];
 	unsigned int nr_corpus, next_seed;

@@ -6,7 +6,8 @@
  * last IDs of a kind, a place in a small IOVA space or in a small arena, a
  * descriptor, ... so that programs meet their own objects and each other's. IDs and
  * descriptors that calls give take the places of older ones. Files come in pairs
- * ("second"): two contexts, two devices, two groups.
+ * ("second"): two contexts, two devices, two groups. Most calls are aimed: what their
+ * bytes mean is changed, when they are made, to what meets what is there (vm_aim.c).
  *
  * Three bytes in the last argument make the structure itself wrong: 255 its size,
  * 254 longer than we know, 253 its address.
@@ -23,22 +24,16 @@
 #include "../kselftest/mock_utils.h"
 #include "vm.h"
 
-#define ARENA_ADDRESS	0x20000000UL
-#define NR_ARENA	64U
-#define BIG_ADDRESS	0x20200000UL
-#define NR_IDS		4U
 #define NR_CHILDREN	8U
 #define ROOM		256U
 
+/* Or an ID of a class */
 enum meaning {
-	END, SMALL, BITS, FLAGS, IRQ_FLAGS, IOVA, BYTES, VA, POINTER, FD, CONSTANT, FEATURE,
-	/* IDs */
-	IOAS, HWPT, DEV, STDEV, PINNED, PT, ANY,
+	END, PT = NR_CLASSES, ANY,
+	SMALL, BITS, FLAGS, IRQ_FLAGS, IOVA, BYTES, VA, POINTER, FD, CONSTANT, FEATURE,
 };
 
-#define NR_CLASSES	(PINNED - IOAS + 1)
-
-enum gives { NOTHING, AN_ID, IDS_OF_MOCK, AN_FD, RETURNS_FD };
+enum gives { NOTHING, AN_FD, RETURNS_FD };
 
 struct field {
 	unsigned char offset, width, meaning;
@@ -60,8 +55,7 @@ static unsigned char *const big = (void *)BIG_ADDRESS;
 static unsigned char data[4][PAGE] __attribute__((aligned(4096)));
 static struct fuzz_device devices[2];
 static int fds[NR_SLOTS][2];
-static uint32_t ids[NR_CLASSES][NR_IDS];
-static unsigned int next_id[NR_CLASSES], next_fd[NR_SLOTS];
+static unsigned int next_fd[NR_SLOTS];
 static pid_t children[NR_CHILDREN];
 static unsigned int next_child;
 static bool big_used, file_changed, is_child;
@@ -77,12 +71,14 @@ static long set_fd(unsigned int slot, unsigned int second, int fd)
 	if (fd < 0)
 		return -errno;
 	old = __atomic_exchange_n(&fds[slot][second & 1], fd, __ATOMIC_RELAXED);
-	if (old >= 0)
+	if (old >= 0) {
+		aim_closed(slot, second & 1);
 		close(old);
+	}
 	return 0;
 }
 
-static int get_fd(unsigned int slot, unsigned int second)
+int get_fd(unsigned int slot, unsigned int second)
 {
 	return __atomic_load_n(&fds[slot][second & 1], __ATOMIC_RELAXED);
 }
@@ -341,7 +337,10 @@ static long run_close(const unsigned char *args, unsigned int second)
 	if (slot == MEMFD)
 		return -EBADF;
 	fd = __atomic_exchange_n(&fds[slot][second & 1], -1, __ATOMIC_RELAXED);
-	return fd < 0 ? -EBADF : or_errno(close(fd));
+	if (fd < 0)
+		return -EBADF;
+	aim_closed(slot, second & 1);
+	return or_errno(close(fd));
 }
 
 static long run_fdinfo(const unsigned char *args, unsigned int second)
@@ -407,9 +406,6 @@ static long run_stream(const unsigned char *args, unsigned int second)
 #define AT(offset, width, means, value, name) { offset, width, means, value, name }
 #define IOCTL(cmd, slot, weight, type, ...) \
 	{ #cmd, cmd, weight, slot, sizeof(struct type), .fields = { __VA_ARGS__ } }
-#define ID_OF(cmd, slot, weight, type, class, out, ...) \
-	{ #cmd, cmd, weight, slot, sizeof(struct type), AN_ID, \
-	  offsetof(struct type, out), class, .fields = { __VA_ARGS__ } }
 #define REFUSED(cmd, type, ...) \
 	{ #cmd, cmd, 1, IOMMU, sizeof(struct type), .refused = true, \
 	  .fields = { __VA_ARGS__ } }
@@ -433,7 +429,7 @@ static long run_stream(const unsigned char *args, unsigned int second)
 
 static const struct kind kinds[] = {
 	IOCTL(IOMMU_DESTROY, IOMMU, 10, iommu_destroy, F(iommu_destroy, id, ANY)),
-	ID_OF(IOMMU_IOAS_ALLOC, IOMMU, 6, iommu_ioas_alloc, IOAS, out_ioas_id),
+	IOCTL(IOMMU_IOAS_ALLOC, IOMMU, 6, iommu_ioas_alloc),
 	IOCTL(IOMMU_IOAS_ALLOW_IOVAS, IOMMU, 6, iommu_ioas_allow_iovas,
 	      F(iommu_ioas_allow_iovas, ioas_id, IOAS),
 	      F(iommu_ioas_allow_iovas, num_iovas, SMALL),
@@ -442,7 +438,7 @@ static const struct kind kinds[] = {
 	      F(iommu_ioas_iova_ranges, ioas_id, IOAS),
 	      F(iommu_ioas_iova_ranges, num_iovas, SMALL),
 	      F(iommu_ioas_iova_ranges, allowed_iovas, POINTER)),
-	IOCTL(IOMMU_IOAS_MAP, IOMMU, 200, iommu_ioas_map,
+	IOCTL(IOMMU_IOAS_MAP, IOMMU, 180, iommu_ioas_map,
 	      F(iommu_ioas_map, flags, FLAGS), F(iommu_ioas_map, ioas_id, IOAS),
 	      F(iommu_ioas_map, user_va, VA), F(iommu_ioas_map, length, BYTES),
 	      F(iommu_ioas_map, iova, IOVA)),
@@ -453,14 +449,14 @@ static const struct kind kinds[] = {
 	      F(iommu_ioas_map_file, length, BYTES),
 	      F(iommu_ioas_map_file, iova, IOVA),
 	      F(iommu_ioas_map_file, start, BYTES)),
-	IOCTL(IOMMU_IOAS_COPY, IOMMU, 120, iommu_ioas_copy,
+	IOCTL(IOMMU_IOAS_COPY, IOMMU, 110, iommu_ioas_copy,
 	      F(iommu_ioas_copy, flags, FLAGS),
 	      F(iommu_ioas_copy, dst_ioas_id, IOAS),
 	      F(iommu_ioas_copy, src_ioas_id, IOAS),
 	      F(iommu_ioas_copy, length, BYTES),
 	      F(iommu_ioas_copy, dst_iova, IOVA),
 	      F(iommu_ioas_copy, src_iova, IOVA)),
-	IOCTL(IOMMU_IOAS_UNMAP, IOMMU, 150, iommu_ioas_unmap,
+	IOCTL(IOMMU_IOAS_UNMAP, IOMMU, 180, iommu_ioas_unmap,
 	      F(iommu_ioas_unmap, ioas_id, IOAS), F(iommu_ioas_unmap, iova, IOVA),
 	      F(iommu_ioas_unmap, length, BYTES)),
 	IOCTL(IOMMU_OPTION, IOMMU, 8, iommu_option, P(iommu_option, option_id, SMALL, 2),
@@ -469,8 +465,7 @@ static const struct kind kinds[] = {
 	IOCTL(IOMMU_VFIO_IOAS, IOMMU, 6, iommu_vfio_ioas,
 	      F(iommu_vfio_ioas, ioas_id, IOAS), P(iommu_vfio_ioas, op, SMALL, 3)),
 	/* The long structure of later kernels: data and a fault queue behind ours */
-	{ "IOMMU_HWPT_ALLOC", IOMMU_HWPT_ALLOC, 10, IOMMU, 48, AN_ID,
-	  offsetof(struct iommu_hwpt_alloc, out_hwpt_id), HWPT, .fields = {
+	{ "IOMMU_HWPT_ALLOC", IOMMU_HWPT_ALLOC, 10, IOMMU, 48, .fields = {
 	  F(iommu_hwpt_alloc, dev_id, DEV), F(iommu_hwpt_alloc, pt_id, IOAS),
 	  AT(4, 4, SMALL, 1, "flags"), AT(24, 4, SMALL, 1, "data_type"),
 	  AT(28, 4, SMALL, 1, "data_len"), AT(32, 8, SMALL, 4, "data_uptr") } },
@@ -510,13 +505,11 @@ static const struct kind kinds[] = {
 
 	MOCK(ADD_RESERVED, 1, M(id, IOAS), M(add_reserved.start, IOVA),
 	     M(add_reserved.length, BYTES)),
-	MOCK_GIVES(MOCK_DOMAIN, 3, IDS_OF_MOCK, mock_domain.out_stdev_id, STDEV,
-		   M(id, PT)),
-	MOCK_GIVES(LOCAL_DEVICE, 2, IDS_OF_MOCK, local_device.out_stdev_id, STDEV,
-		   M(id, PT), P(iommu_test_cmd, local_device.unit, SMALL, 4),
-		   P(iommu_test_cmd, local_device.group_stdev_id, STDEV, 1),
-		   P(iommu_test_cmd, local_device.reserved_type, SMALL, 5),
-		   M(local_device.reserved_start, IOVA)),
+	MOCK(MOCK_DOMAIN, 3, M(id, PT)),
+	MOCK(LOCAL_DEVICE, 2, M(id, PT), P(iommu_test_cmd, local_device.unit, SMALL, 4),
+	     P(iommu_test_cmd, local_device.group_stdev_id, STDEV, 1),
+	     P(iommu_test_cmd, local_device.reserved_type, SMALL, 5),
+	     M(local_device.reserved_start, IOVA)),
 	MOCK(MD_CHECK_MAP, 30, M(id, HWPT), M(check_map.iova, IOVA),
 	     M(check_map.length, BYTES), M(check_map.uptr, VA)),
 	MOCK(MD_CHECK_REFS, 16, M(check_refs.length, BYTES), M(check_refs.uptr, VA),
@@ -525,9 +518,9 @@ static const struct kind kinds[] = {
 		   P(iommu_test_cmd, create_access.flags, SMALL, 2)),
 	MOCK(DESTROY_ACCESS_PAGES, 40, MFD(id),
 	     M(destroy_access_pages.pages_id, PINNED)),
-	MOCK_GIVES(ACCESS_PAGES, 60, AN_ID, access_pages.out_pages_id, PINNED, MFD(id),
-		   P(iommu_test_cmd, access_pages.flags, SMALL, 2), M(access_pages.iova, IOVA),
-		   M(access_pages.length, BYTES), M(access_pages.uptr, VA)),
+	MOCK(ACCESS_PAGES, 60, MFD(id), P(iommu_test_cmd, access_pages.flags, SMALL, 2),
+	     M(access_pages.iova, IOVA), M(access_pages.length, BYTES),
+	     M(access_pages.uptr, VA)),
 	MOCK(ACCESS_RW, 60, MFD(id), M(access_rw.iova, IOVA),
 	     M(access_rw.length, BYTES), M(access_rw.uptr, VA),
 	     P(iommu_test_cmd, access_rw.flags, SMALL, 2)),
@@ -537,12 +530,11 @@ static const struct kind kinds[] = {
 	MOCK(LOCAL_FAIL_ATTACH, 2, M(local_fail_attach.nr, SMALL),
 	     M(local_fail_attach.times, SMALL)),
 
-	ID_OF(VFIO_DEVICE_BIND_IOMMUFD, DEVICE, 4, vfio_device_bind_iommufd, DEV,
-	      out_devid, P(vfio_device_bind_iommufd, iommufd, FD, IOMMU),
+	IOCTL(VFIO_DEVICE_BIND_IOMMUFD, DEVICE, 4, vfio_device_bind_iommufd,
+	      P(vfio_device_bind_iommufd, iommufd, FD, IOMMU),
 	      P(vfio_device_bind_iommufd, flags, SMALL, 2),
 	      F(vfio_device_bind_iommufd, token_uuid_ptr, POINTER)),
-	ID_OF(VFIO_DEVICE_ATTACH_IOMMUFD_PT, DEVICE, 10,
-	      vfio_device_attach_iommufd_pt, HWPT, pt_id,
+	IOCTL(VFIO_DEVICE_ATTACH_IOMMUFD_PT, DEVICE, 10, vfio_device_attach_iommufd_pt,
 	      F(vfio_device_attach_iommufd_pt, pt_id, PT)),
 	IOCTL(VFIO_DEVICE_DETACH_IOMMUFD_PT, DEVICE, 3, vfio_device_detach_iommufd_pt),
 	IOCTL(VFIO_DEVICE_GET_INFO, DEVICE, 6, vfio_device_info),
@@ -681,15 +673,11 @@ int kind_find(const char *name)
 
 static uint32_t id_of(unsigned int class, unsigned char arg)
 {
-	unsigned int i = arg % NR_IDS, nr;
-
 	if (arg >= 248)
 		return arg - 248 ? arg : 0;
 	if (arg >= 224)
-		class = arg % NR_CLASSES;
-	/* Rather one of those that were given than none */
-	nr = __atomic_load_n(&next_id[class], __ATOMIC_RELAXED);
-	return ids[class][i < nr || !nr || arg >= 192 ? i : arg % nr];
+		class = IOAS + arg % (NR_CLASSES - IOAS);
+	return made_any(class, arg, arg < 192);
 }
 
 static uint64_t argument(const struct field *field, unsigned char arg)
@@ -707,18 +695,17 @@ static uint64_t argument(const struct field *field, unsigned char arg)
 
 	switch (field->meaning) {
 	case IOAS:
-		return id_of(0, arg);
 	case HWPT:
 	case DEV:
 	case PINNED:
-		return id_of(field->meaning - IOAS, arg);
+		return id_of(field->meaning, arg);
 	case STDEV:
 		/* With a constant: as often none */
-		return field->constant && arg % 2 ? 0 : id_of(STDEV - IOAS, arg / 2);
+		return field->constant && arg % 2 ? 0 : id_of(STDEV, arg / 2);
 	case PT:
-		return id_of(arg & 4 ? HWPT - IOAS : 0, arg);
+		return id_of(arg & 4 ? HWPT : IOAS, arg);
 	case ANY:
-		return id_of(arg / 4 % NR_CLASSES, arg);
+		return id_of(IOAS + arg / 4 % (NR_CLASSES - IOAS), arg);
 	case SMALL:
 		if (field->constant && arg < 192)
 			return arg % field->constant;
@@ -782,7 +769,8 @@ void call_explain(FILE *f, const struct call *call)
 {
 	const struct kind *kind = &kinds[call->what];
 	static const char *const classes[] = {
-		"ioas", "hwpt", "dev", "stdev", "pinned",
+		[IOAS] = "ioas", [HWPT] = "hwpt", [DEV] = "dev", [STDEV] = "stdev",
+		[PINNED] = "pinned",
 	};
 	const struct field *field;
 	unsigned int i = 0;
@@ -797,12 +785,13 @@ void call_explain(FILE *f, const struct call *call)
 		if (field->meaning == FD)
 			fprintf(f, "fd");
 		else if (field->meaning == PT && arg < 224)
-			fprintf(f, "%s[%u]", classes[arg & 4 ? 1 : 0], arg % NR_IDS);
+			fprintf(f, "%s[%u]", classes[arg & 4 ? HWPT : IOAS], arg % NR_IDS);
 		else if (field->meaning == ANY && arg < 224)
-			fprintf(f, "%s[%u]", classes[arg / 4 % NR_CLASSES], arg % NR_IDS);
-		else if (field->meaning >= IOAS && field->meaning <= PINNED && arg < 224)
-			fprintf(f, "%s[%u]", classes[field->meaning - IOAS], arg % NR_IDS);
-		else if (field->meaning >= IOAS)
+			fprintf(f, "%s[%u]", classes[IOAS + arg / 4 % (NR_CLASSES - IOAS)],
+				arg % NR_IDS);
+		else if (field->meaning <= PINNED && arg < 224)
+			fprintf(f, "%s[%u]", classes[field->meaning], arg % NR_IDS);
+		else if (field->meaning <= ANY)
 			fprintf(f, "id");
 		else if (field->meaning == POINTER && arg < 192)
 			fprintf(f, "data");
@@ -813,30 +802,15 @@ void call_explain(FILE *f, const struct call *call)
 
 /* ---- doing it ---- */
 
-static void id_given(unsigned int class, uint32_t id)
-{
-	unsigned int i = __atomic_fetch_add(&next_id[class], 1, __ATOMIC_RELAXED);
-
-	ids[class][i % NR_IDS] = id;
-}
-
 static void results(const struct kind *kind, const unsigned char *buffer, long rc)
 {
-	uint32_t out[3];
+	int out;
 
-	memcpy(out, buffer + kind->out, sizeof(out));
 	switch (kind->gives) {
-	case AN_ID:
-		id_given(kind->what - IOAS, out[0]);
-		break;
-	case IDS_OF_MOCK:
-		id_given(STDEV - IOAS, out[0]);
-		id_given(HWPT - IOAS, out[1]);
-		id_given(DEV - IOAS, out[2]);
-		break;
 	case AN_FD:
-		if ((int)out[0] > 2 && (kind->what != STREAM || !(buffer[6] & 4)))
-			set_fd(kind->what, next_fd[kind->what]++, out[0]);
+		memcpy(&out, buffer + kind->out, sizeof(out));
+		if (out > 2 && (kind->what != STREAM || !(buffer[6] & 4)))
+			set_fd(kind->what, next_fd[kind->what]++, out);
 		break;
 	case RETURNS_FD:
 		set_fd(kind->what, next_fd[kind->what]++, rc);
@@ -844,27 +818,41 @@ static void results(const struct kind *kind, const unsigned char *buffer, long r
 	}
 }
 
-static long ioctl_run(const struct kind *kind, const unsigned char *args,
-		      unsigned int second)
+static long ioctl_run(const struct kind *kind, const struct call *call)
 {
 	unsigned char buffer[ROOM] __attribute__((aligned(8))) = { 0 };
-	uint32_t size = kind->size;
+	unsigned int second = call->second & 1;
+	const unsigned char *args = call->args;
+	/* What makes the structure wrong */
+	unsigned char wrong = call->aim ? 0 : args[NR_ARGS - 1];
+	uint32_t size = kind->size, pt;
 	const struct field *field;
-	int fd = get_fd(kind->slot, second);
 	void *arg = buffer;
 	unsigned int i = 0;
 	long rc;
+	int fd;
 
+	if (call->aim && kind->slot == IOMMU)
+		second = aim_second(kind->cmd, second);
+	fd = get_fd(kind->slot, second);
 	if (fd < 0)
 		return -EBADF;
-	if (!kind->size)
-		return or_errno(ioctl(fd, kind->cmd, args[0] % 24));
+	if (!kind->size) {
+		rc = args[0] % 24;
+		/* A type of IOMMU that there is */
+		if (call->aim && kind->cmd == VFIO_SET_IOMMU)
+			rc = args[0] % 2 ? VFIO_TYPE1_IOMMU : VFIO_TYPE1v2_IOMMU;
+		rc = or_errno(ioctl(fd, kind->cmd, rc));
+		if (rc >= 0)
+			learn(kind->cmd, buffer, second, 0);
+		return rc;
+	}
 	/* A program of today does not know the long structure. */
-	if (kind->cmd == IOMMU_HWPT_ALLOC && args[NR_ARGS - 1] < 192)
+	if (kind->cmd == IOMMU_HWPT_ALLOC && wrong < 192)
 		size = sizeof(struct iommu_hwpt_alloc);
-	if (args[NR_ARGS - 1] == 0xff)
+	if (wrong == 0xff)
 		size = args[NR_ARGS - 2];
-	else if (args[NR_ARGS - 1] == 0xfe)
+	else if (wrong == 0xfe)
 		size += 8;
 	memcpy(buffer, &size, 4);
 	for (field = kind->fields; field->meaning; field++) {
@@ -879,11 +867,18 @@ static long ioctl_run(const struct kind *kind, const unsigned char *args,
 		memset(buffer + kind->out, 0xff, kind->what == STREAM ? 4 : 0);
 	if (kind->gives == RETURNS_FD)
 		memcpy(buffer, devices[args[0] & 1].name, sizeof(devices[0].name));
-	if (args[NR_ARGS - 1] == 0xfd)
+	if (wrong == 0xfd)
 		arg = (void *)(BIG_ADDRESS + 4 * MiB);
+	if (call->aim && !aim(kind->cmd, buffer, second, call->aim - 1, args))
+		return -EBADF;
+	pt = aim_pt(kind->cmd, buffer);
 	rc = or_errno(ioctl(fd, kind->cmd, arg));
-	if (rc >= 0 && arg == buffer)
+	if (rc >= 0 && arg == buffer) {
 		results(kind, buffer, rc);
+		learn(kind->cmd, buffer, second, pt);
+	} else if (rc == -ENOENT && call->aim) {
+		learn_absent(kind->cmd, buffer, second);
+	}
 	return rc;
 }
 
@@ -906,12 +901,15 @@ long call_run(const struct call *call, const struct program *rest, unsigned int 
 		running = rest;
 		running_at = at;
 	}
-	rc = kind->run ? kind->run(call->args, call->second) :
-			 ioctl_run(kind, call->args, call->second);
+	rc = kind->run ? kind->run(call->args, call->second) : ioctl_run(kind, call);
 	if (shared->profile)
 		__atomic_fetch_add(&count->ns, now_ns() - before, __ATOMIC_RELAXED);
 	__atomic_fetch_add(rc < 0 ? &count->failed[-rc % NR_ERRNO] : &count->ok, 1,
 			   __ATOMIC_RELAXED);
+	if (call->aim && rc != -EBADF) {
+		__atomic_fetch_add(&shared->aimed, 1, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&shared->aimed_ok, rc >= 0, __ATOMIC_RELAXED);
+	}
 	return rc;
 }
 
@@ -948,6 +946,7 @@ void calls_begin(const struct fuzz_device *first, const struct fuzz_device *seco
 void calls_reset(void)
 {
 	unsigned int i;
+	uint32_t id;
 
 	for (i = 0; i < NR_CHILDREN; i++) {
 		if (children[i] <= 0)
@@ -966,17 +965,16 @@ void calls_reset(void)
 		big_used = false;
 	}
 	if (file_changed) {
-		if (ftruncate(fds[MEMFD][0], 0) || ftruncate(fds[MEMFD][0], 16 * PAGE))
+		if (ftruncate(fds[MEMFD][0], 0) || ftruncate(fds[MEMFD][0], NR_FILE * PAGE))
 			_exit(1);
 		file_changed = false;
 	}
-	memset(ids, 0, sizeof(ids));
-	memset(next_id, 0, sizeof(next_id));
 	memset(next_fd, 0, sizeof(next_fd));
+	aim_reset();
 	/* The second context is opened by those that want it. */
 	set_fd(IOMMU, 0, open("/dev/iommu", O_RDWR | O_CLOEXEC));
-	if (!ioas_alloc(fds[IOMMU][0], &ids[0][0]))
-		next_id[0] = 1;
+	if (!ioas_alloc(fds[IOMMU][0], &id))
+		made_add(IOAS, 0, id, 0);
 }
 
 /* Close all files, devices before the context that they are bound to or after. */

@@ -260,9 +260,9 @@ static void table(void)
 		printf("%s\n", kind_is_refused(i) ? " (refused by design)" :
 		       k->ok || !kind_is_ioctl(i) ? "" : " (never succeeded)");
 	}
-	printf("# %.0f s: %lu programs, %lu calls (%lu of them ioctls), %lu succeeded, %lu failed, %.0f calls/s; %u of %u kinds of ioctl succeeded; %lu kills, %lu forks; %u blocks, %u edges; %u programs kept\n",
+	printf("# %.0f s: %lu programs, %lu calls (%lu of them ioctls), %lu succeeded, %lu failed (%lu were aimed, %lu of them succeeded), %.0f calls/s; %u of %u kinds of ioctl succeeded; %lu kills, %lu forks; %u blocks, %u edges; %u programs kept\n",
 	       seconds(), programs_run(), calls, of_ioctls, ok, calls - ok,
-	       calls / (seconds() + 1e-9), worked, ioctls, shared->kills,
+	       shared->aimed, shared->aimed_ok, calls / (seconds() + 1e-9), worked, ioctls, shared->kills,
 	       shared->forks, cover->blocks, cover->edges, shared->nr_corpus);
 }
 

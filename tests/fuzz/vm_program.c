@@ -4,10 +4,11 @@
  *
  * The text of a program is a line for each call; an empty line ends it:
  *
- *	<thread>[b][/<n>] <call> [<byte>...]	[# what the bytes mean]
+ *	<thread>[b][~<n>][/<n>] <call> [<byte>...]	[# what the bytes mean]
  *
- * "b": with the second one of its files. "/n": its n-th allocation or user copy
- * fails, where the kernel can do that. Bytes left out are 0.
+ * "b": with the second one of its files. "~n": aimed at what is there, the n-th
+ * last range that was mapped. "/n": its n-th allocation or user copy fails, where
+ * the kernel can do that. Bytes left out are 0.
  */
 #include <ctype.h>
 #include <stdlib.h>
@@ -66,6 +67,12 @@ static unsigned char draw_arg(void)
 	}
 }
 
+/* A quarter is not aimed at anything. The newest ranges are the likeliest. */
+static unsigned char draw_aim(void)
+{
+	return below(4) ? 1 + below(below(2) ? 4 : 48) : 0;
+}
+
 /* threads: 1 for programs that are the same each time */
 static void call_random(struct call *call, bool faults, unsigned int threads)
 {
@@ -77,6 +84,8 @@ static void call_random(struct call *call, bool faults, unsigned int threads)
 	call->second = !below(8);
 	if (faults && !below(4))
 		call->fault = 1 + below(below(4) ? 12 : 60);
+	if (kind_is_ioctl(call->what))
+		call->aim = draw_aim();
 	for (i = 0; i < NR_ARGS; i++)
 		call->args[i] = draw_arg();
 	/* The last three values of the last one make the structure wrong. */
@@ -149,9 +158,9 @@ static const struct step {
 		{ "LOCAL_DEVICE", { 1, 1, 1 } },
 		{ "IOMMU_IOAS_CHANGE_PROCESS" },
 	}, {
+		{ "MOCK_DOMAIN", { 0 } },
 		{ "IOMMU_IOAS_MAP", { 7, 0, 0, 1 } },
 		{ "IOMMU_IOAS_ALLOC" },
-		{ "IOMMU_IOAS_COPY", { 7, 1, 0, 0 } },
 		{ "CREATE_ACCESS", { 0, 1 } },
 		{ "ACCESS_PAGES" },
 		{ "ACCESS_RW" },
@@ -272,7 +281,9 @@ void program_change(struct program *p, bool faults)
 				p->calls[p->nr++] = *call;
 			break;
 		case 10:
-			if (p->nr)
+			if (p->nr && kind_is_ioctl(call->what) && below(2))
+				call->aim = draw_aim();
+			else if (p->nr)
 				call->thread = below(threads);
 			break;
 		case 11:
@@ -304,6 +315,8 @@ void program_write(FILE *f, const char *prefix, const struct program *p)
 		const struct call *c = &p->calls[i];
 
 		fprintf(f, "%s%u%s", prefix, c->thread, c->second ? "b" : "");
+		if (c->aim)
+			fprintf(f, "~%u", c->aim);
 		if (c->fault)
 			fprintf(f, "/%u", c->fault);
 		fprintf(f, " %s", kind_name(c->what));
@@ -311,7 +324,7 @@ void program_write(FILE *f, const char *prefix, const struct program *p)
 			;
 		for (j = 0; j < nr; j++)
 			fprintf(f, " %u", c->args[j]);
-		if (kind_is_ioctl(c->what)) {
+		if (kind_is_ioctl(c->what) && !c->aim) {
 			fprintf(f, "\t#");
 			call_explain(f, c);
 		}
@@ -334,6 +347,8 @@ static bool call_parse(char *line, struct call *call)
 		call->second = 1;
 		end++;
 	}
+	if (*end == '~')
+		call->aim = strtoul(end + 1, &end, 10);
 	if (*end == '/')
 		call->fault = strtoul(end + 1, &end, 10);
 	word = strtok(NULL, " \t\n");
