@@ -51,12 +51,6 @@ static unsigned long node_gap(const struct iova_node *node)
 RB_DECLARE_CALLBACKS_MAX(static, gap_callbacks, struct iova_node, rb,
 			 unsigned long, max_gap, node_gap)
 
-/* Recompute the gap before @node, which comes right behind @prev, if any. */
-static void node_follows(struct iova_node *node, const struct iova_node *prev)
-{
-	node->gap = prev ? node->start - prev->last - 1 : node->start;
-}
-
 void iova_map_init(struct iova_map *map)
 {
 	map->root = RB_ROOT;
@@ -73,39 +67,41 @@ void iova_map_clear(struct iova_map *map)
 
 int iova_map_insert(struct iova_map *map, struct iova_node *node)
 {
-	struct rb_node **link = &map->root.rb_node;
+	const unsigned long start = node->start, last = node->last;
 	struct iova_node *prev = NULL, *next = NULL;
-	struct rb_node *parent = NULL;
+	struct rb_node **link = &map->root.rb_node;
+	bool below_prev;
 
 	guard_assert(&map->guard);
 	while (*link) {
 		struct iova_node *here = node_of(*link);
 
-		parent = *link;
-		if (node->start < here->start) {
+		if (start < here->start) {
 			next = here;
-			link = &parent->rb_left;
+			link = &here->rb.rb_left;
 		} else {
 			prev = here;
-			link = &parent->rb_right;
+			link = &here->rb.rb_right;
 		}
 	}
 	/* Those of the map are disjoint: no other one can meet it. */
-	if ((prev && prev->last >= node->start) ||
-	    (next && next->start <= node->last))
+	if ((prev && prev->last >= start) || (next && next->start <= last))
 		return -EEXIST;
 
 	map->nr++;
-	node_follows(node, prev);
+	node->gap = prev ? start - prev->last - 1 : start;
 	node->max_gap = node->gap;
-	rb_link_node(&node->rb, parent, link);
 	if (next)
-		node_follows(next, node);
+		next->gap = next->start - last - 1;
+	below_prev = prev && link == &prev->rb.rb_right;
+	rb_link_node(&node->rb, below_prev ? &prev->rb : next ? &next->rb : NULL,
+		     link);
 	/*
 	 * The first walk ends where nothing changes any more, which may be
 	 * below the next node: its own gap became smaller all the same.
 	 */
-	gap_callbacks_propagate(parent, NULL);
+	if (below_prev)
+		gap_callbacks_propagate(&prev->rb, NULL);
 	if (next)
 		gap_callbacks_propagate(&next->rb, NULL);
 	rb_insert_augmented(&node->rb, &map->root, &gap_callbacks);
@@ -246,6 +242,8 @@ void iova_space_init(struct iova_space *space)
 	iova_map_init(&space->areas);
 	space->reserved = RB_ROOT_CACHED;
 	space->allowed = RB_ROOT_CACHED;
+	space->usable_start = ULONG_MAX;
+	space->usable_last = 0;
 }
 
 int iova_space_reserve(struct iova_space *space, struct iova_range *r)
@@ -256,6 +254,8 @@ int iova_space_reserve(struct iova_space *space, struct iova_range *r)
 	    interval_tree_iter_first(&space->allowed, start, last))
 		return -EADDRINUSE;
 	interval_tree_insert(&r->node, &space->reserved);
+	space->usable_start = ULONG_MAX;
+	space->usable_last = 0;
 	return 0;
 }
 
@@ -290,17 +290,33 @@ int iova_space_allow(struct iova_space *space,
 	return 0;
 }
 
+/* Is there a reserved range? Where there is none, look how far that goes. */
+static noinline bool meets_reserved(struct iova_space *space,
+				    unsigned long start, unsigned long last)
+{
+	unsigned long usable_start, usable_last;
+
+	if (!iova_space_next_usable(space, start, &usable_start, &usable_last) ||
+	    usable_start != start || usable_last < last)
+		return true;
+	space->usable_start = start;
+	space->usable_last = usable_last;
+	return false;
+}
+
 /* All but the areas. */
-static int check_beside_areas(struct iova_space *space, unsigned long iova,
-			      unsigned long length, unsigned long align)
+static inline
+int check_beside_areas(struct iova_space *space, unsigned long iova,
+		       unsigned long length, unsigned long align)
 {
 	unsigned long last;
 
-	if (!length || ((iova | length) & (align - 1)))
+	if (unlikely(!length || ((iova | length) & (align - 1))))
 		return -EINVAL;
-	if (check_add_overflow(iova, length - 1, &last))
+	if (unlikely(check_add_overflow(iova, length - 1, &last)))
 		return -EOVERFLOW;
-	if (interval_tree_iter_first(&space->reserved, iova, last))
+	if (unlikely(iova < space->usable_start || last > space->usable_last) &&
+	    meets_reserved(space, iova, last))
 		return -EINVAL;
 	return 0;
 }

@@ -96,6 +96,8 @@ struct iova_space {
 	struct iova_map areas;
 	struct rb_root_cached reserved;	/* struct iova_range, may overlap */
 	struct rb_root_cached allowed;	/* the same, disjoint; none = all */
+	/* A stretch that has nothing reserved, the one seen last; or an empty one. */
+	unsigned long usable_start, usable_last;
 };
 
 void iova_space_init(struct iova_space *space);

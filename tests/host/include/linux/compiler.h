@@ -5,6 +5,7 @@
 #include <sys/cdefs.h>
 #define likely(cond)	(cond)
 #define unlikely(cond)	(cond)
+#define noinline
 
 #define READ_ONCE(var)		(*(volatile __typeof__(var) *)&(var))
 #define WRITE_ONCE(var, val)	\
