@@ -1732,30 +1732,21 @@ int ioas_ioctl_change_process(struct iommufd_ucmd *ucmd)
 
 int ioas_init(void)
 {
-	int rc;
-
 	area_cache = KMEM_CACHE(area, SLAB_ACCOUNT);
 	if (!area_cache)
 		return -ENOMEM;
-	rc = -ENOMEM;
 	area_part_cache = KMEM_CACHE(area_part, SLAB_ACCOUNT);
 	if (!area_part_cache)
 		goto err_area_cache;
-	rc = pinned_init(sizeof(struct area));
-	if (rc)
-		goto err_part_cache;
 	return 0;
 
-err_part_cache:
-	kmem_cache_destroy(area_part_cache);
 err_area_cache:
 	kmem_cache_destroy(area_cache);
-	return rc;
+	return -ENOMEM;
 }
 
 void ioas_uninit(void)
 {
-	pinned_uninit();
 	kmem_cache_destroy(area_part_cache);
 	kmem_cache_destroy(area_cache);
 }

@@ -25,6 +25,7 @@
  *	ioas.lock, ictx.span_locks	short, never held to pin or to fault
  *	iommufd_access.lock		inside ioas.lock
  *	ictx.owner_lock, lock of the ID table
+ *	ictx.spans.lock
  *	ictx.reasons.lock		a leaf, for anybody
  *
  * The IOMMU core's group->mutex is taken inside iommu_core.c only, and nothing
@@ -286,7 +287,6 @@ static atomic64_t nr_contexts = ATOMIC64_INIT(0);
 static int open_context(struct file *file, bool container)
 {
 	struct iommufd_ctx *ictx;
-	unsigned int i;
 
 	ictx = kzalloc(sizeof(*ictx), GFP_KERNEL_ACCOUNT);
 	if (!ictx)
@@ -295,10 +295,7 @@ static int open_context(struct file *file, bool container)
 	init_waitqueue_head(&ictx->leaving);
 	mutex_init(&ictx->groups_lock);
 	INIT_LIST_HEAD(&ictx->groups);
-	mutex_init(&ictx->owner_lock);
-	INIT_LIST_HEAD(&ictx->owners);
-	for (i = 0; i < ARRAY_SIZE(ictx->span_locks); i++)
-		mutex_init(&ictx->span_locks[i]);
+	pinned_context_init(ictx, sizeof(struct area));
 	reasons_init(&ictx->reasons);
 	container_init(ictx, container);
 	ictx->file = file;
@@ -325,7 +322,7 @@ static int iommufd_release(struct inode *inode, struct file *file)
 	container_exit(ictx);
 	iommufd_object_destroy_all(ictx);
 	WARN_ON(!list_empty(&ictx->groups));
-	pin_owner_forget(ictx);
+	pinned_context_uninit(ictx);
 	xa_destroy(&ictx->objects);
 	kfree(ictx);
 	return 0;

@@ -27,6 +27,7 @@
 #include <linux/xarray.h>
 
 #include "container.h"
+#include "pool.h"
 #include "reason.h"
 
 struct file;
@@ -69,9 +70,13 @@ struct iommufd_ctx {
 	u32 vfio_ioas_id;		/* of the legacy ioctls; 0: none */
 	struct container container;
 
-	struct mutex owner_lock;	/* innermost; the two below, charges */
+	struct mutex owner_lock;	/* owners, charges of files */
 	struct list_head owners;	/* struct pin_owner.link */
-	/* Of the last MAP, and of the last MAP_FILE, to be shared. */
+	struct pool spans;		/* struct pinned; its lock is innermost */
+	/*
+	 * Of the last MAP, and of the last MAP_FILE, to be shared. They change under
+	 * owner_lock and spans.lock.
+	 */
 	struct pin_owner *last_owner[2];
 	bool last_is_file;		/* of these two, which is the latest */
 	atomic_long_t nr_charged;	/* pages that are pinned, or about to be */

@@ -32,8 +32,6 @@
 #include "reason.h"
 #include "trace.h"
 
-static struct kmem_cache *pinned_cache;
-
 /* A process that pages are charged to. */
 struct pin_process {
 	bool exempt;			/* had CAP_IPC_LOCK */
@@ -76,7 +74,8 @@ struct pin_owner {
 	bool file;			/* of spans of files, and of no others */
 	struct iommufd_ctx *ictx;
 	struct list_head link;		/* ictx.owners; ictx.owner_lock */
-	struct pin_process process;	/* files: owner_lock; memory: constant */
+	/* Memory: constant. Files: changes under owner_lock and spans.lock. */
+	struct pin_process process;
 	unsigned long nr_charged;	/* files: owner_lock; pages */
 };
 
@@ -96,7 +95,7 @@ static noinline void pin_owner_put_last(struct pin_owner *owner)
 	kfree(owner);
 }
 
-/* Found, and so shared, under owner_lock; the last one goes under it, too. */
+/* The last one goes under owner_lock: who has that may look at all owners. */
 static inline void pin_owner_put(struct pin_owner *owner)
 {
 	if (!atomic_long_add_unless(&owner->nr_users, -1, 1))
@@ -114,26 +113,16 @@ static bool process_is_current(const struct pin_process *process, bool limited)
 		 process->exempt == capable(CAP_IPC_LOCK)));
 }
 
-/* The caller's, shared with its previous one where nothing has changed. */
-static struct pin_owner *pin_owner_get(struct iommufd_ctx *ictx, bool file)
+/* A new one of the caller's, to be shared with the next spans. NULL: no memory. */
+static noinline
+struct pin_owner *pin_owner_new(struct iommufd_ctx *ictx, bool file)
 {
-	bool limited = READ_ONCE(ictx->charge_process);
 	struct pin_owner *owner, *old;
-
-	mutex_lock(&ictx->owner_lock);
-	ictx->last_is_file = file;
-	owner = ictx->last_owner[file];
-	if (owner && process_is_current(&owner->process, limited)) {
-		atomic_long_inc(&owner->nr_users);
-		mutex_unlock(&ictx->owner_lock);
-		return owner;
-	}
-	mutex_unlock(&ictx->owner_lock);
 
 	owner = kmalloc(sizeof(*owner), GFP_KERNEL_ACCOUNT);
 	if (!owner)
-		return ERR_PTR(-ENOMEM);
-	/* One is put by the next owner, or by forget. */
+		return NULL;
+	/* One is put by the next owner, or by pinned_context_uninit(). */
 	atomic_long_set(&owner->nr_users, 2);
 	owner->file = file;
 	owner->ictx = ictx;
@@ -142,15 +131,44 @@ static struct pin_owner *pin_owner_get(struct iommufd_ctx *ictx, bool file)
 
 	mutex_lock(&ictx->owner_lock);
 	list_add_tail(&owner->link, &ictx->owners);
+	spin_lock(&ictx->spans.lock);
 	old = ictx->last_owner[file];
 	ictx->last_owner[file] = owner;
+	spin_unlock(&ictx->spans.lock);
 	mutex_unlock(&ictx->owner_lock);
 	if (old)
 		pin_owner_put(old);
 	return owner;
 }
 
-void pin_owner_forget(struct iommufd_ctx *ictx)
+/* The caller's previous one where nothing has changed, or NULL. */
+static __always_inline
+struct pin_owner *pin_owner_find(struct iommufd_ctx *ictx, bool file)
+{
+	bool limited = READ_ONCE(ictx->charge_process);
+	struct pin_owner *owner = ictx->last_owner[file];
+
+	lockdep_assert_held(&ictx->spans.lock);
+	WRITE_ONCE(ictx->last_is_file, file);
+	if (!owner || !process_is_current(&owner->process, limited))
+		return NULL;
+	/* The context itself is a user. */
+	atomic_long_inc(&owner->nr_users);
+	return owner;
+}
+
+void pinned_context_init(struct iommufd_ctx *ictx, size_t room)
+{
+	unsigned int i;
+
+	mutex_init(&ictx->owner_lock);
+	INIT_LIST_HEAD(&ictx->owners);
+	for (i = 0; i < ARRAY_SIZE(ictx->span_locks); i++)
+		mutex_init(&ictx->span_locks[i]);
+	pool_init(&ictx->spans, sizeof(struct pinned) + room);
+}
+
+void pinned_context_uninit(struct iommufd_ctx *ictx)
 {
 	unsigned int i;
 
@@ -160,6 +178,7 @@ void pin_owner_forget(struct iommufd_ctx *ictx)
 		ictx->last_owner[i] = NULL;
 	}
 	WARN_ON(!list_empty(&ictx->owners));
+	pool_uninit(&ictx->spans);
 }
 
 #define PAGES_TO_KB(nr)	((nr) << (PAGE_SHIFT - 10))
@@ -179,12 +198,14 @@ int explain_limit(struct iommufd_ctx *ictx, bool limited, unsigned long used,
 void pin_owner_show(struct iommufd_ctx *ictx, struct seq_file *m)
 {
 	const struct pin_process *process;
+	const struct pin_owner *owner;
 	unsigned long limit, used;
 
 	mutex_lock(&ictx->owner_lock);
-	if (!ictx->last_owner[ictx->last_is_file])
+	owner = ictx->last_owner[READ_ONCE(ictx->last_is_file)];
+	if (!owner)
 		goto out_unlock;
-	process = &ictx->last_owner[ictx->last_is_file]->process;
+	process = &owner->process;
 	limit = task_rlimit(process->task, RLIMIT_MEMLOCK);
 	used = process->limited ? atomic64_read(&process->mm->pinned_vm) :
 				  atomic_long_read(&process->user->locked_vm);
@@ -344,7 +365,9 @@ static void owner_change(struct pin_owner *owner, const struct pin_process *to)
 		atomic_long_sub(owner->nr_charged, &from.user->locked_vm);
 	if (from.mm != to->mm)
 		atomic64_sub(owner->nr_charged, &from.mm->pinned_vm);
+	spin_lock(&owner->ictx->spans.lock);
 	owner->process = *to;
+	spin_unlock(&owner->ictx->spans.lock);
 	get_cred(to->cred);
 	mmgrab(to->mm);
 	get_uid(to->user);
@@ -410,19 +433,26 @@ struct pinned *pinned_alloc_from(struct iommufd_ctx *ictx, struct file *file,
 	struct pinned *pinned;
 	unsigned long last;
 
-	if (check_add_overflow(start, length - 1, &last))
+	if (unlikely(check_add_overflow(start, length - 1, &last)))
 		return ERR_PTR(reason_set(ictx, -EOVERFLOW,
 					  "0x%lx bytes from user address or offset 0x%lx on go beyond 2^64",
 					  length, start));
 
-	owner = pin_owner_get(ictx, file);
-	if (IS_ERR(owner))
-		return ERR_CAST(owner);
-
-	pinned = kmem_cache_alloc(pinned_cache, GFP_KERNEL_ACCOUNT);
-	if (!pinned) {
-		pin_owner_put(owner);
-		return ERR_PTR(-ENOMEM);
+	spin_lock(&ictx->spans.lock);
+	owner = pin_owner_find(ictx, file);
+	pinned = likely(owner) ? pool_take(&ictx->spans) : NULL;
+	spin_unlock(&ictx->spans.lock);
+	if (unlikely(!owner)) {
+		owner = pin_owner_new(ictx, file);
+		if (!owner)
+			return ERR_PTR(-ENOMEM);
+	}
+	if (unlikely(!pinned)) {
+		pinned = pool_alloc(&ictx->spans);
+		if (!pinned) {
+			pin_owner_put(owner);
+			return ERR_PTR(-ENOMEM);
+		}
 	}
 	refcount_set(&pinned->users, 1);
 	pinned->writable = writable;
@@ -459,11 +489,13 @@ struct pinned *pinned_alloc_file(struct iommufd_ctx *ictx, struct file *file,
 
 static void pinned_free(struct pinned *pinned)
 {
+	struct iommufd_ctx *ictx = pinned->owner->ictx;
+
 	WARN_ON(!RB_EMPTY_ROOT(&pinned->parts.rb_root));
 	if (unlikely(pinned->file))
 		fput(pinned->file);
 	pin_owner_put(pinned->owner);
-	kmem_cache_free(pinned_cache, pinned);
+	pool_free(&ictx->spans, pinned);
 }
 
 void pinned_put(struct pinned *pinned)
@@ -1276,18 +1308,4 @@ void pinned_return(struct page *page, bool is_pinned, bool dirty)
 	if (dirty)
 		set_page_dirty_lock(page);
 	put_page(page);
-}
-
-int pinned_init(size_t room)
-{
-	pinned_cache = kmem_cache_create("iommufd_pinned",
-					 sizeof(struct pinned) + room,
-					 __alignof__(struct pinned),
-					 SLAB_ACCOUNT, NULL);
-	return pinned_cache ? 0 : -ENOMEM;
-}
-
-void pinned_uninit(void)
-{
-	kmem_cache_destroy(pinned_cache);
 }

@@ -110,8 +110,8 @@ static inline struct pinned *pinned_get(struct pinned *pinned)
 void pinned_put(struct pinned *pinned);
 
 /*
- * Memory behind the span for whoever made it, as much as pinned_init() was told.
- * It goes with the span: what is used together is one allocation.
+ * Memory behind the span for whoever made it, as much as pinned_context_init() was
+ * told. It goes with the span: what is used together is one allocation.
  */
 static inline void *pinned_room(struct pinned *pinned)
 {
@@ -216,14 +216,13 @@ void pin_owner_show(struct iommufd_ctx *ictx, struct seq_file *m);
  */
 int pin_owner_change_process(struct iommufd_ctx *ictx);
 
-/* The context is closing: drop what pinned_alloc() remembered. */
-void pin_owner_forget(struct iommufd_ctx *ictx);
-
 /* Scatterlist room of a batch, at least one entry. */
 struct scatterlist *pin_batch_sg(struct pin_batch *batch, unsigned int *nr);
 
-/* Before the first span, which has @room bytes behind it. 0 or -ENOMEM. */
-int pinned_init(size_t room);
-void pinned_uninit(void);
+/* A new context, zeroed; its spans have @room bytes behind them. */
+void pinned_context_init(struct iommufd_ctx *ictx, size_t room);
+
+/* The context is closing, and there are no spans any more. */
+void pinned_context_uninit(struct iommufd_ctx *ictx);
 
 #endif

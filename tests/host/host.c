@@ -67,7 +67,8 @@ void *host_alloc(size_t size)
 			  size);
 	if (host_memory.fail_in > 0 && !--host_memory.fail_in)
 		return NULL;
-	ptr = malloc(size);
+	/* As kmalloc() does. */
+	ptr = size & (size - 1) ? malloc(size) : aligned_alloc(size, size);
 	if (!ptr)
 		abort();
 	memset(ptr, 0xa5, size);

@@ -109,7 +109,7 @@ static void slabs(struct counters *counters)
 		const char *name;
 		long margin;
 	} caches[] = {
-		{ "iommufd_pinned", 0 }, { "area", 0 }, { "area_part", 0 },
+		{ "area", 0 }, { "area_part", 0 },
 		{ "iommu_iova", 200 }, { "mm_struct", 60 }, { "task_struct", 60 },
 		{ "files_cache", 60 }, { "filp", 400 }, { "pid", 200 },
 		{ "user_namespace", 0 }, { "eventpoll_epi", 50 },

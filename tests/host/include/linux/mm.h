@@ -8,6 +8,7 @@
 
 #include <linux/errno.h>
 #include <linux/minmax.h>
+#include <linux/slab.h>
 #include <linux/types.h>
 
 #define __user
@@ -19,6 +20,8 @@
 #define DIV_ROUND_UP_ULL(n, d)	(((n) + (d) - 1) / (d))
 #define __ffs(word)		((unsigned int)__builtin_ctzl(word))
 #define ERR_PTR(rc)		((void *)(long)(rc))
+#define __get_free_page(gfp)	((unsigned long)kmalloc(PAGE_SIZE, gfp))
+#define free_page(addr)		kfree((void *)(addr))
 
 struct page {
 	unsigned long words[PAGE_SIZE / sizeof(unsigned long)];

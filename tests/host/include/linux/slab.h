@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 
+#define GFP_KERNEL		0
 #define GFP_KERNEL_ACCOUNT	0
 
 #define kmalloc(size, gfp)	((void)(gfp), host_alloc(size))
