@@ -500,9 +500,9 @@ int explain_find(struct ioas *ioas, unsigned long length, unsigned long align,
 }
 
 /* A single new area at a fixed IOVA, or why not. */
-static int insert_at(struct ioas *ioas, struct area *area, unsigned long iova)
+static inline int insert_at(struct ioas *ioas, struct area *area,
+			    unsigned long iova, unsigned long length)
 {
-	unsigned long length = area_length(area);
 	int rc;
 
 	mutex_lock(&ioas->lock);
@@ -620,31 +620,42 @@ static unsigned long auto_align(const struct ioas *ioas, unsigned long offset,
 	return align;
 }
 
-/*
- * Make a new area a mapping, as chain_map() does with a chain, of which this is the
- * first alone.
- */
-static int area_map(struct ioas *ioas, struct area *area, unsigned long offset,
-		    unsigned long *iova, bool automatic, __u64 __user *out)
+/* A single new area where there is room, or why not. */
+static noinline int insert_anywhere(struct ioas *ioas, struct area *area,
+				    unsigned long offset, unsigned long length)
 {
-	unsigned long length = area_length(area);
+	unsigned long iova;
+
+	return chain_insert(ioas, area, &iova, length,
+			    auto_align(ioas, offset, length), true);
+}
+
+/*
+ * Make a new area of a whole span a mapping, as chain_map() does with a chain, of
+ * which this is the first alone.
+ */
+static inline int area_map(struct ioas *ioas, struct area *area,
+			   unsigned long offset, unsigned long length,
+			   unsigned long *iova, bool automatic,
+			   __u64 __user *out)
+{
 	int rc;
 
 	if (down_read_killable(&ioas->tables_sem)) {
 		rc = -EINTR;
 		goto err_free;
 	}
-	if (unlikely((area_offset(area) | length) & (ioas->align - 1))) {
+	if (unlikely((offset_in_page(offset) | length) & (ioas->align - 1))) {
 		rc = explain_align(ioas, area);
 		goto err_unlock;
 	}
 	if (automatic)
-		rc = chain_insert(ioas, area, iova, length,
-				  auto_align(ioas, offset, length), true);
+		rc = insert_anywhere(ioas, area, offset, length);
 	else
-		rc = insert_at(ioas, area, *iova);
+		rc = insert_at(ioas, area, *iova, length);
 	if (unlikely(rc))
 		goto err_unlock;
+	*iova = area->iova.start;
 	if (!list_empty(&ioas->hwpts)) {
 		if (area->pinned->nr_pages == 1)
 			rc = area_fill_page(ioas, area);
@@ -1269,18 +1280,36 @@ static int prot_of(u32 flags)
 #define MAP_FLAGS (IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE | \
 		   IOMMU_IOAS_MAP_READABLE)
 
-/* One new area for a span, which may be an error. The reference moves in. */
-static int map_pinned(struct ioas *ioas, struct pinned *pinned,
-		      unsigned long start, unsigned long length, int prot,
-		      unsigned long *iova, bool automatic, __u64 __user *out)
+/*
+ * Map @length bytes from @start on of a file or, without one, of the caller's
+ * memory; @flags as of IOMMU_IOAS_MAP. @out, if there is one, is told the IOVA.
+ */
+static int map_span(struct ioas *ioas, struct file *file, unsigned long start,
+		    unsigned long length, u32 flags, unsigned long iova,
+		    __u64 __user *out)
 {
+	int prot = prot_of(flags), rc;
+	struct pinned *pinned;
 	struct area *area;
 
-	if (IS_ERR(pinned))
-		return PTR_ERR(pinned);
+	if (file)
+		pinned = pinned_alloc_file(ioas->ictx, file, start, length,
+					   prot & IOMMU_WRITE);
+	else
+		pinned = pinned_alloc(ioas->ictx, start, length,
+				      prot & IOMMU_WRITE);
+	if (IS_ERR(pinned)) {
+		rc = PTR_ERR(pinned);
+		goto out_trace;
+	}
 	area = pinned_room(pinned);
 	area_init(area, pinned, offset_in_page(start), length, prot, false);
-	return area_map(ioas, area, start, iova, automatic, out);
+	rc = area_map(ioas, area, start, length, &iova,
+		      !(flags & IOMMU_IOAS_MAP_FIXED_IOVA), out);
+out_trace:
+	trace_iommufd_map(ioas, file ? "file-offset" : "user-va", start, length,
+			  flags, iova, rc);
+	return rc;
 }
 
 /* What MAP, MAP_FILE and COPY ask of a fixed IOVA. */
@@ -1311,27 +1340,19 @@ int ioas_ioctl_map(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_ioas_map __user *user = ucmd->ubuffer;
 	struct iommu_ioas_map *cmd = ucmd->cmd;
-	unsigned long iova = cmd->iova;
-	int prot = prot_of(cmd->flags);
-	struct pinned *pinned;
 	struct ioas *ioas;
 	int rc;
 
 	if (cmd->__reserved)
 		return reason_flags(ucmd->ictx, "__reserved", cmd->__reserved);
-	rc = check_map(ucmd->ictx, cmd->flags, iova, cmd->length);
+	rc = check_map(ucmd->ictx, cmd->flags, cmd->iova, cmd->length);
 	if (rc)
 		return rc;
 	ioas = ioas_use(ucmd->ictx, cmd->ioas_id);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
-	pinned = pinned_alloc(ucmd->ictx, cmd->user_va, cmd->length,
-			      prot & IOMMU_WRITE);
-	rc = map_pinned(ioas, pinned, cmd->user_va, cmd->length, prot, &iova,
-			!(cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA),
-			&user->iova);
-	trace_iommufd_map(ioas, "user-va", cmd->user_va, cmd->length,
-			  cmd->flags, iova, rc);
+	rc = map_span(ioas, NULL, cmd->user_va, cmd->length, cmd->flags,
+		      cmd->iova, &user->iova);
 	ioas_unuse(ioas);
 	return rc;
 }
@@ -1340,14 +1361,11 @@ int ioas_ioctl_map_file(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_ioas_map_file __user *user = ucmd->ubuffer;
 	struct iommu_ioas_map_file *cmd = ucmd->cmd;
-	unsigned long iova = cmd->iova;
-	int prot = prot_of(cmd->flags);
-	struct pinned *pinned;
 	struct ioas *ioas;
 	struct file *file;
 	int rc;
 
-	rc = check_map(ucmd->ictx, cmd->flags, iova, cmd->length);
+	rc = check_map(ucmd->ictx, cmd->flags, cmd->iova, cmd->length);
 	if (rc)
 		return rc;
 	ioas = ioas_use(ucmd->ictx, cmd->ioas_id);
@@ -1359,14 +1377,9 @@ int ioas_ioctl_map_file(struct iommufd_ucmd *ucmd)
 				"no file is open at descriptor %d", cmd->fd);
 		goto out_unuse;
 	}
-	pinned = pinned_alloc_file(ucmd->ictx, file, cmd->start, cmd->length,
-				   prot & IOMMU_WRITE);
+	rc = map_span(ioas, file, cmd->start, cmd->length, cmd->flags,
+		      cmd->iova, &user->iova);
 	fput(file);
-	rc = map_pinned(ioas, pinned, cmd->start, cmd->length, prot, &iova,
-			!(cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA),
-			&user->iova);
-	trace_iommufd_map(ioas, "file-offset", cmd->start, cmd->length,
-			  cmd->flags, iova, rc);
 out_unuse:
 	ioas_unuse(ioas);
 	return rc;
@@ -1382,14 +1395,7 @@ static u32 flags_of(int prot)
 int ioas_map_user(struct ioas *ioas, unsigned long uptr, unsigned long iova,
 		  unsigned long length, int prot)
 {
-	struct pinned *pinned;
-	int rc;
-
-	pinned = pinned_alloc(ioas->ictx, uptr, length, prot & IOMMU_WRITE);
-	rc = map_pinned(ioas, pinned, uptr, length, prot, &iova, false, NULL);
-	trace_iommufd_map(ioas, "user-va", uptr, length, flags_of(prot), iova,
-			  rc);
-	return rc;
+	return map_span(ioas, NULL, uptr, length, flags_of(prot), iova, NULL);
 }
 
 /* The area at hand is not ready. */

@@ -195,17 +195,6 @@ err_access:
 	return false;
 }
 
-/* The two of which there are many. */
-static bool copy_usual(union ioctl_buffer *buffer, unsigned int cmd,
-		       const void __user *ubuffer)
-{
-	if (cmd == IOMMU_IOAS_MAP)
-		return copy_words(buffer, ubuffer, sizeof(buffer->map));
-	if (cmd == IOMMU_IOAS_UNMAP)
-		return copy_words(buffer, ubuffer, sizeof(buffer->unmap));
-	return false;
-}
-
 static noinline
 int copy_in(const struct ioctl_op *op, struct iommufd_ucmd *ucmd,
 	    union ioctl_buffer *buffer)
@@ -230,25 +219,55 @@ int copy_in(const struct ioctl_op *op, struct iommufd_ucmd *ucmd,
 	return rc == -E2BIG ? explain_tail(ucmd, op->size) : rc;
 }
 
-static int execute(const struct ioctl_op *op, struct iommufd_ctx *ictx,
-		   void __user *ubuffer)
+static noinline
+int execute(const struct ioctl_op *op, struct iommufd_ctx *ictx,
+	    void __user *ubuffer)
 {
 	union ioctl_buffer buffer __uninitialized;
 	struct iommufd_ucmd ucmd = {
 		.ictx = ictx,
 		.ubuffer = ubuffer,
-		.user_size = op->size,
 		.size = op->size,
 		.cmd = &buffer,
 	};
 	int rc;
 
-	if (!copy_usual(&buffer, op->cmd, ubuffer)) {
-		rc = copy_in(op, &ucmd, &buffer);
-		if (rc)
-			return rc;
+	rc = copy_in(op, &ucmd, &buffer);
+	return rc ?: op->execute(&ucmd);
+}
+
+/*
+ * The two of which there are many, where nothing about the structure takes a closer
+ * look. False: not executed.
+ */
+static __always_inline
+bool execute_usual(unsigned int cmd, struct iommufd_ctx *ictx,
+		   void __user *ubuffer, int *rc)
+{
+	union {
+		struct iommu_ioas_map map;
+		struct iommu_ioas_unmap unmap;
+	} buffer __uninitialized;
+	struct iommufd_ucmd ucmd __uninitialized;
+
+	ucmd.ictx = ictx;
+	ucmd.ubuffer = ubuffer;
+	ucmd.cmd = &buffer;
+	if (cmd == IOMMU_IOAS_MAP) {
+		if (!copy_words(&buffer, ubuffer, sizeof(buffer.map)))
+			return false;
+		ucmd.user_size = ucmd.size = sizeof(buffer.map);
+		*rc = ioas_ioctl_map(&ucmd);
+		return true;
 	}
-	return op->execute(&ucmd);
+	if (cmd == IOMMU_IOAS_UNMAP) {
+		if (!copy_words(&buffer, ubuffer, sizeof(buffer.unmap)))
+			return false;
+		ucmd.user_size = ucmd.size = sizeof(buffer.unmap);
+		*rc = ioas_ioctl_unmap(&ucmd);
+		return true;
+	}
+	return false;
 }
 
 static long iommufd_ioctl(struct file *file, unsigned int cmd,
@@ -257,13 +276,18 @@ static long iommufd_ioctl(struct file *file, unsigned int cmd,
 	struct iommufd_ctx *ictx = file->private_data;
 	unsigned int nr = _IOC_NR(cmd) - IOMMUFD_CMD_BASE;
 	unsigned long since = reason_begin(ictx);
+	void __user *ubuffer = (void __user *)arg;
 	const struct ioctl_op *op;
+	int rc;
 
+	if (execute_usual(cmd, ictx, ubuffer, &rc))
+		return reason_end(ictx, since, cmd == IOMMU_IOAS_MAP ?
+				  "IOMMU_IOAS_MAP" : "IOMMU_IOAS_UNMAP", rc);
 	op = nr < ARRAY_SIZE(ioctl_ops) ?
 	     &ioctl_ops[array_index_nospec(nr, ARRAY_SIZE(ioctl_ops))] : NULL;
 	if (op && op->cmd == cmd)
 		return reason_end(ictx, since, op->name,
-				  execute(op, ictx, (void __user *)arg));
+				  execute(op, ictx, ubuffer));
 	/* Others are asked of any file: what kind is this? */
 	if (_IOC_TYPE(cmd) != IOMMUFD_TYPE)
 		return -ENOTTY;

@@ -210,7 +210,8 @@ static void tell_destroyer(struct iommufd_ctx *ictx)
 		wake_up_all(&ictx->leaving);
 }
 
-static void free_object(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+static noinline
+void free_object(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 {
 	u32 id = obj->id;
 
