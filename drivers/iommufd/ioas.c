@@ -78,6 +78,7 @@ static void area_init(struct area *area, struct pinned *pinned,
 	area->next = NULL;
 	area->page_offset = offset_in_page(offset);
 	area->is_part = is_part;
+	area->unused = 0;
 	area->prot = prot;
 	area->state = AREA_FILLING;
 	area->nr_pins = 0;
@@ -1307,8 +1308,9 @@ static int map_span(struct ioas *ioas, struct file *file, unsigned long start,
 	rc = area_map(ioas, area, start, length, &iova,
 		      !(flags & IOMMU_IOAS_MAP_FIXED_IOVA), out);
 out_trace:
-	trace_iommufd_map(ioas, file ? "file-offset" : "user-va", start, length,
-			  flags, iova, rc);
+	if (trace_iommufd_map_enabled())
+		trace_iommufd_map(ioas, file ? "file-offset" : "user-va", start,
+				  length, flags, iova, rc);
 	return rc;
 }
 

@@ -32,6 +32,7 @@ struct area {
 	/* Constant. */
 	unsigned short page_offset : 12;	/* of byte 0 in its page */
 	unsigned short is_part : 1;
+	unsigned short unused : 3;		/* so that three are one store */
 	u8 prot;				/* IOMMU_READ, IOMMU_WRITE */
 	u8 state;				/* ioas.lock, see chain_ready() */
 	unsigned int nr_pins;			/* ioas.lock; by accesses */

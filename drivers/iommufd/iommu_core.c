@@ -395,8 +395,7 @@ bool is_page(const struct iommu_domain *domain, unsigned long addresses,
 	     size_t length)
 {
 	return length == PAGE_SIZE && PAGE_ALIGNED(addresses) &&
-	       (domain->pgsize_bitmap & PAGE_SIZE) &&
-	       domain->ops->map_pages && domain->ops->unmap_pages;
+	       (domain->pgsize_bitmap & PAGE_SIZE);
 }
 
 /* As iommu_map() does. */
@@ -422,7 +421,7 @@ static __always_inline
 int map_once(struct iommu_domain *domain, unsigned long iova, phys_addr_t phys,
 	     size_t length, int prot)
 {
-	if (is_page(domain, iova | phys, length))
+	if (is_page(domain, iova | phys, length) && domain->ops->map_pages)
 		return map_page(domain, iova, phys, prot);
 	return iommu_map(domain, iova, phys, length, prot);
 }
@@ -570,7 +569,7 @@ size_t unmap_some(struct iommu_domain *domain, unsigned long iova,
 {
 	size_t unmapped;
 
-	if (!is_page(domain, iova, length))
+	if (!is_page(domain, iova, length) || !domain->ops->unmap_pages)
 		return iommu_unmap_fast(domain, iova, length, gather);
 	unmapped = domain->ops->unmap_pages(domain, iova, PAGE_SIZE, 1, gather);
 	trace_unmap(iova, PAGE_SIZE, unmapped);
