@@ -166,7 +166,9 @@ void crash_report(const char *dir, const char *said)
 
 	snprintf(first, sizeof(first), "%s", said);
 	printf("# the kernel says: %s\n", first);
+	/* What was left by now is none of the next program's doing. */
 	complaint();
+	complaint_of_pages(2);
 	for (back = 1; back <= NR_RECENT; back++) {
 		for (i = 0; i < MAX_EXECUTORS && time(NULL) < start + 300; i++) {
 			struct executor *e = &shared->executors[i];
