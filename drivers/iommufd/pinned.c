@@ -591,9 +591,7 @@ static unsigned int coalesce(struct page **pages, unsigned int nr_pages,
 		}
 		for (; i < nr_pages && pages[i] == next; next++)
 			i++;
-		runs[nr].pfn = page_to_pfn(first);
-		runs[nr].nr = i - start;
-		nr++;
+		run_set(&runs[nr++], page_to_pfn(first), i - start);
 	}
 	return nr;
 }

@@ -25,6 +25,7 @@
 
 #include <linux/interval_tree.h>
 #include <linux/rbtree.h>
+#include <linux/string.h>
 #include <linux/types.h>
 
 #include "guard.h"
@@ -34,6 +35,14 @@ struct run {
 	u64 pfn:40;
 	u64 nr:24;
 };
+
+/* Both at once: assigned to memory, gcc would read and write it for each. */
+static inline void run_set(struct run *run, u64 pfn, u64 nr)
+{
+	const struct run new = { .pfn = pfn, .nr = nr };
+
+	memcpy(run, &new, sizeof(*run));
+}
 
 /* The @pfn of an entry that stands for pages which are not pinned. */
 #define RUN_HOLE	((1ULL << 40) - 1)
@@ -91,8 +100,7 @@ unsigned int runs_add(struct runs *runs, unsigned long index,
 static inline void runs_begin(struct runs *runs, unsigned long pfn,
 			      unsigned long nr)
 {
-	runs->solo.pfn = pfn;
-	runs->solo.nr = nr;
+	run_set(&runs->solo, pfn, nr);
 	runs->nr_pages = nr;
 }
 
