@@ -625,9 +625,7 @@ static unsigned long auto_align(const struct ioas *ioas, unsigned long offset,
 static noinline int insert_anywhere(struct ioas *ioas, struct area *area,
 				    unsigned long offset, unsigned long length)
 {
-	unsigned long iova;
-
-	return chain_insert(ioas, area, &iova, length,
+	return chain_insert(ioas, area, &area->iova.start, length,
 			    auto_align(ioas, offset, length), true);
 }
 
