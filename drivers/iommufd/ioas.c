@@ -625,7 +625,9 @@ static unsigned long auto_align(const struct ioas *ioas, unsigned long offset,
 static noinline int insert_anywhere(struct ioas *ioas, struct area *area,
 				    unsigned long offset, unsigned long length)
 {
-	return chain_insert(ioas, area, &area->iova.start, length,
+	unsigned long iova = 0;
+
+	return chain_insert(ioas, area, &iova, length,
 			    auto_align(ioas, offset, length), true);
 }
 
